@@ -1,0 +1,38 @@
+# Everything a newcomer types. Each target sets up what it needs.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup crypto test bench-crypto lock clean
+
+help:  ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The stamp is newer than the lock files while the environment is what they say.
+$(VENV)/.ready: requirements/bootstrap.txt requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv"; exit 2; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements/dev.txt
+	@$(BIN)/python -c 'import pathlib, site; pathlib.Path(site.getsitepackages()[0], "kpi-delivery.pth").write_text(str(pathlib.Path.cwd()))'
+	@touch $@
+
+setup: $(VENV)/.ready  ## make .venv from the hash-locked requirements
+
+crypto: setup  ## run the crypto flow on the embedded PostgreSQL
+	@$(BIN)/luigi --module pipelines CryptoMerge
+
+test: setup  ## lint, types and all tests, through tox
+	@$(BIN)/tox
+
+bench-crypto: setup  ## compare the crypto flow with hand-written SQL, the plain way and dbt
+	@$(BIN)/python -m benchmarks.crypto
+
+lock: setup  ## resolve the requirements again
+	@scripts/lock
+
+clean:  ## remove the environment and the caches; data in .state stays
+	@rm -rf $(VENV) .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,138 @@
+"""What a person sees: one line per stage, a short table at the end, an error in plain words.
+
+On a terminal the line is live (rich); elsewhere it is a plain log line.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import PipelineError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Say = Callable[[dict[str, Any]], None]
+
+
+@lru_cache
+def terminal() -> Console:
+    """Standard error: standard output stays free for results."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+@lru_cache
+def _log() -> logging.Logger:
+    log = logging.getLogger("pipelines")
+    log.setLevel(logging.INFO)
+    if not logging.getLogger().handlers or logging.getLogger().level > logging.INFO:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        log.addHandler(handler)
+        log.propagate = False
+    return log
+
+
+def note(text: str) -> None:
+    """A line about the run itself."""
+    if terminal().is_terminal:
+        terminal().print(f"[yellow]•[/] {text}")
+    else:
+        _log().info(text)
+
+
+@contextmanager
+def stage(name: str, key: str, quiet: bool) -> Iterator[Say]:
+    """Tell that a stage runs, and how it ended."""
+    told: dict[str, Any] = {}
+    started = time.monotonic()
+    if quiet:
+        yield told.update
+        return
+    if not terminal().is_terminal:
+        _log().info("%s (%s) …", name, key)
+        yield told.update
+        _log().info("%s done in %.1f s: %s", name, time.monotonic() - started, in_words(told))
+        return
+    with terminal().status(f"{name} [dim]({key})[/]"):
+        yield told.update
+    seconds = time.monotonic() - started
+    terminal().print(f"[green]✓[/] {name:<36} {seconds:6.1f} s  [dim]{in_words(told)}[/]")
+
+
+def in_words(details: dict[str, Any]) -> str:
+    """The counts of a record, in one line."""
+    return ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in details.items() if type(count) is int)
+
+
+def error(problem: PipelineError) -> None:
+    """What happened, where, and what to do next."""
+    if terminal().is_terminal:
+        from rich.markup import escape
+
+        terminal().print(f"[bold red]✗[/] {escape(str(problem))}")
+    else:
+        _log().error("ERROR %s", problem)
+
+
+def refused(problem: PipelineError) -> SystemExit:
+    """Tell the problem; the exit that ends the process with its code."""
+    error(problem)
+    return SystemExit(problem.exit_code)
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """A foreseen problem within ends the process in plain words, with an honest exit code."""
+    try:
+        yield
+    except PipelineError as problem:
+        raise refused(problem) from None
+
+
+class _PlainFailures(logging.Filter):
+    """Luigi logs every failed task with its traceback: a foreseen problem needs its words only, once."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(problem := record.exc_info[1], PipelineError):
+            error(problem)
+            return False
+        return True
+
+
+def tame_luigi() -> None:
+    """Foreseen problems without a traceback; no hint about parameters that are ours to judge."""
+    logger = logging.getLogger("luigi-interface")
+    if not any(isinstance(each, _PlainFailures) for each in logger.filters):
+        logger.addFilter(_PlainFailures())
+
+
+def table(title: str, rows: list[tuple[str, str]], numbers: bool = True) -> None:
+    """Two columns on standard output."""
+    grid(title, [("", "left"), ("", "right" if numbers else "left")], rows)
+
+
+def grid(title: str, columns: list[tuple[str, str]], rows: list[tuple[str, ...]]) -> None:
+    """A table on standard output; ``columns`` are (heading, justification)."""
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    shown = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", show_header=any(c for c, _ in columns))
+    for heading, justify in columns:
+        shown.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for row in rows:
+        shown.add_row(*(escape(cell) for cell in row))
+    out = Console(highlight=False)
+    if not out.is_terminal:
+        out = Console(highlight=False, width=120)
+    out.print(shown)

@@ -1,0 +1,1 @@
+"""Crypto events: raw history is judged before it is loaded into production."""

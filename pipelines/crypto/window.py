@@ -1,0 +1,23 @@
+"""The window of a run: its date and the days before it, and the clock by which a date lies in the future."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+
+@dataclass(frozen=True)
+class Window:
+    """``days`` days that end with ``run_date``; ``today`` is the run's clock in the project's zone."""
+
+    run_date: date
+    days: int
+    today: date
+
+    @property
+    def start(self) -> date:
+        return self.run_date - timedelta(days=self.days - 1)
+
+    def bound(self) -> dict[str, date]:
+        """The values that the SQL of the flow binds."""
+        return {"run_date": self.run_date, "window_start": self.start, "window_end": self.run_date, "today": self.today}

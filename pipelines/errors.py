@@ -1,0 +1,42 @@
+"""What can go wrong in a way that we foresaw: the message says what, where and what to do next.
+
+The exit codes are Luigi's ``[retcode]`` table (``luigi.cfg``), plus 2 for a command typed wrongly, as argparse has it.
+"""
+
+
+class PipelineError(Exception):
+    """A failure that is told in plain words, without a traceback."""
+
+    exit_code = 30  # task_failed
+
+
+class UsageError(PipelineError):
+    """An option or a setting is wrong."""
+
+    exit_code = 2
+
+
+class AlreadyRunning(PipelineError):
+    """Another run holds the flow's lock."""
+
+    exit_code = 10
+
+
+class MissingInput(PipelineError):
+    """A file that was named is not there."""
+
+    exit_code = 20
+
+
+class WarehouseUnreachable(PipelineError):
+    """PostgreSQL does not answer, or not as it should."""
+
+    exit_code = 35  # scheduling_error: nothing could be looked at
+
+
+class GateFailed(PipelineError):
+    """Data broke a rule: production was not touched, the evidence is kept."""
+
+
+class MassDeactivation(PipelineError):
+    """A merge would deactivate more of production than is believable."""

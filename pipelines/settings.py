@@ -1,0 +1,94 @@
+"""Every knob, typed, in one place. Each is an environment variable of the same name in capitals."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from datetime import date, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from pipelines.errors import UsageError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _is_zone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError("not a time zone of the IANA database")
+    return value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+class Settings(BaseSettings):
+    """The settings of both flows; the README's table is this class, field by field."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_ignore_empty=True)
+
+    postgres_dsn: SecretStr | None = Field(None, description="PostgreSQL 15 to 18 to use instead of the embedded one")
+    state_dir: Path = Field(ROOT / ".state", description="embedded PostgreSQL, Data Docs and other files of ours")
+    project_timezone: Annotated[str, AfterValidator(_is_zone)] = Field(
+        "America/Argentina/Buenos_Aires", description="zone in which today is today"
+    )
+    crypto_sites: Annotated[Names, Field(min_length=1)] = Field(
+        ("ARGENTINA", "BRASIL", "MEXICO"), description="sites that are known"
+    )
+    crypto_types: Annotated[Names, Field(min_length=1)] = Field(
+        ("BTC", "ETH", "USDC"), description="crypto currencies that are known"
+    )
+    min_rows_per_day: int = Field(
+        1000, ge=0, le=5_000_000, description="generated history tops a day up to this; 0 turns it off"
+    )
+    crypto_window_days: int = Field(5, ge=1, le=3660, description="days a run looks back, its own date included")
+    on_invalid: Literal["halt", "quarantine"] = Field("halt", description="what a bad row does to the load")
+    max_reject_share: float = Field(0.1, ge=0, le=1, description="quarantine goes on only below this share of bad rows")
+    max_deactivation_share: float = Field(
+        0.5, ge=0, le=1, description="a merge that deactivates more of the window's active keys is refused"
+    )
+    lock_wait_seconds: float = Field(600, ge=0, description="how long a run waits for another one to end")
+    notify_urls: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (), description="Apprise URLs that are told of success; none: standard output"
+    )
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.project_timezone)
+
+    def today(self) -> date:
+        """The calendar day now, in the project's zone."""
+        return datetime.now(self.zone).date()
+
+
+def _refuse_misspelt() -> None:
+    ours = [name.upper() for name in Settings.model_fields]
+    for name in os.environ:
+        if name not in ours and (close := difflib.get_close_matches(name, ours, n=1, cutoff=0.92)):
+            raise UsageError(f"{name} is not a setting. Did you mean {close[0]}?")
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process, read once.
+
+    Raises:
+        UsageError: naming the setting that is wrong, or the one that was probably meant.
+    """
+    _refuse_misspelt()
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0]).upper()
+        shown = "" if name in ("POSTGRES_DSN", "NOTIFY_URLS") else f"={os.environ.get(name, '')!r}"
+        raise UsageError(f"Setting {name}{shown} is wrong: {first['msg']}.") from None

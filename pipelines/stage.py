@@ -1,0 +1,201 @@
+"""A Stage is a luigi.Task that knows the versions of its inputs and leaves a record of them with its rows.
+
+A stage is complete when its record exists and was made from its inputs *as they are now*. The record's fingerprint
+covers the stage's parameters and settings, the text of the SQL and Python files that decide its result, and the
+fingerprints of its inputs, down to the versions of the sources. Asking reads a few rows, never the data.
+
+A run sees its sources once: their versions are pinned when a stage reads them, so that rows which arrive meanwhile
+belong to the next run and a run under constant ingestion still ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from datetime import date
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import luigi
+
+from pipelines import console
+from pipelines.errors import PipelineError, UsageError
+from pipelines.targets import Details, Record, RecordTarget
+
+if TYPE_CHECKING:
+    from pipelines.warehouse import Connection
+
+Versions = dict[str, Any]
+_pinned: dict[str, Versions] = {}
+_ran: dict[str, float] = {}
+
+
+class Refusal:
+    """What a stage's work returns to keep the evidence it wrote, leave no record, and fail."""
+
+    def __init__(self, error: PipelineError) -> None:
+        self.error = error
+
+
+@lru_cache
+def text_version(files: tuple[str, ...]) -> str:
+    """A hash of the text of these files, named from the root of the repository."""
+    from pipelines.settings import ROOT
+
+    return hashlib.sha256(b"\0".join((ROOT / name).read_bytes() for name in files)).hexdigest()
+
+
+def digest(facts: object) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+class DateParameter(luigi.DateParameter):  # type: ignore[misc]
+    """YYYY-MM-DD; today in the project's zone when it is not given."""
+
+    def parse(self, value: str) -> date:
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            raise console.refused(UsageError(f"--date {value!r} is not a date: write YYYY-MM-DD.")) from None
+
+
+class FlowTask(luigi.Task):  # type: ignore[misc]
+    """What every task of a flow has: its date, and a flow whose lock a run holds."""
+
+    flow: ClassVar[str]
+    date = DateParameter(default=None, description="run date, YYYY-MM-DD; default: today in the project's zone")
+    quiet = luigi.BoolParameter(significant=False, description="print errors only")
+
+    @classmethod
+    def get_param_values(cls, params: Any, args: Any, kwargs: Any) -> Any:
+        values = super().get_param_values(params, args, kwargs)
+        return [(name, cls.default_of(name) if value is None else value) for name, value in values]
+
+    @classmethod
+    def default_of(cls, name: str) -> Any:
+        """The value of a parameter that was not given, where a setting tells it."""
+        from pipelines.settings import settings
+
+        with console.refusing():
+            return settings().today() if name == "date" else None
+
+
+class Stage(FlowTask):
+    """One step of a flow. Subclasses name it, say what decides its result, and do its work in a few lines."""
+
+    stage: ClassVar[str]  # the task id in Airflow
+    code: ClassVar[tuple[str, ...]] = ()  # files whose text decides the result
+
+    # What a subclass says ------------------------------------------------------------------------------------------
+
+    @property
+    def key(self) -> str:
+        """Which of the stage's runs this is."""
+        raise NotImplementedError
+
+    def decided_by(self) -> dict[str, Any]:
+        """Parameters and settings that decide the result."""
+        return {}
+
+    def sources(self, tx: Connection) -> Versions:
+        """Versions of what the stage reads from outside of the graph, as this transaction sees it."""
+        return {}
+
+    def inputs(self) -> list[Stage]:
+        """The stages whose results this one reads; the others that it requires only come before it."""
+        return list(luigi.task.flatten(self.requires()))
+
+    def still_there(self) -> bool:
+        """Whether what the record speaks of still exists; only for results that may be overwritten."""
+        return True
+
+    def work(self, tx: Connection) -> Details | Refusal:
+        """Do it, within the transaction that the record commits with; return what the record should tell."""
+        raise NotImplementedError
+
+    # What every stage does -----------------------------------------------------------------------------------------
+
+    def output(self) -> RecordTarget:
+        return RecordTarget(self.stage, self.key)
+
+    def record(self) -> Record | None:
+        return self.output().read()
+
+    def fingerprint(self) -> str:
+        """What the record must say if the stage ran on its inputs as they are now."""
+        return digest([self.stage, self.key, text_version(self.code), self.decided_by(), self._source_versions(),
+                       [stage.fingerprint() for stage in self.inputs()]])  # fmt: skip
+
+    def fresh(self) -> bool:
+        """Whether this stage and all before it were done on their inputs as they are now."""
+        record = self.record()
+        return (
+            record is not None
+            and record.fingerprint == self.fingerprint()
+            and all(stage.fresh() for stage in luigi.task.flatten(self.requires()))
+        )
+
+    def complete(self) -> bool:
+        begin_run(self)
+        return self.fresh() and self.still_there()
+
+    def run(self) -> None:
+        """Run this stage alone; do nothing where it is complete.
+
+        Raises:
+            PipelineError: the work was refused; its evidence is kept, no record is left.
+        """
+        if self.complete():
+            return
+        from pipelines import warehouse
+
+        started = time.monotonic()
+        with console.stage(self.stage, self.key, self.quiet) as say:
+            with warehouse.transaction() as tx:
+                _pinned[self.task_id] = self.sources(tx)
+                outcome = self.work(tx)
+                if not isinstance(outcome, Refusal):
+                    seconds = time.monotonic() - started
+                    self.output().write(tx, self.fingerprint(), outcome, seconds)
+            if isinstance(outcome, Refusal):
+                raise outcome.error
+            _ran[self.task_id] = seconds
+            say(outcome)
+
+    def ran_for(self) -> float | None:
+        """Seconds that the stage took in this process; None where it had nothing to do."""
+        return _ran.get(self.task_id)
+
+    def _source_versions(self) -> Versions:
+        from pipelines import warehouse
+
+        if self.task_id not in _pinned:
+            _pinned[self.task_id] = self.sources(warehouse.connection())
+        return _pinned[self.task_id]
+
+
+class Root(FlowTask):
+    """What a user types: runs the stages that it requires, then reports. It leaves no record of its own."""
+
+    _reported = False
+
+    def complete(self) -> bool:
+        begin_run(self)
+        return self._reported
+
+    def run(self) -> None:
+        if not self.quiet:
+            self.report()
+        self._reported = True
+
+    def report(self) -> None:
+        raise NotImplementedError
+
+
+def begin_run(task: FlowTask) -> None:
+    """The first question of a run takes the flow's lock; what is asked and done after that is one run."""
+    from pipelines import warehouse
+
+    with console.refusing():
+        warehouse.lock(task.flow, console.note)

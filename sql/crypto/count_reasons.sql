@@ -1,0 +1,6 @@
+-- Rows per reason of one snapshot, the commonest first; a row with two reasons counts for both.
+SELECT reason, count(*) AS rows
+FROM dqm.BT_CRYPTO_EVENTS_REJECTS, unnest(reasons) AS reason
+WHERE run_date = %(run_date)s AND snapshot_id = %(snapshot_id)s
+GROUP BY reason
+ORDER BY count(*) DESC, reason;

@@ -1,0 +1,1 @@
+TRUNCATE staging.snapshot, staging.BT_CRYPTO_TRANSACTION_HISTORY;

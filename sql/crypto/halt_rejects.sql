@@ -1,0 +1,2 @@
+UPDATE dqm.BT_CRYPTO_EVENTS_REJECTS SET disposition = 'halted'
+WHERE run_date = %(run_date)s AND snapshot_id = %(snapshot_id)s;

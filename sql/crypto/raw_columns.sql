@@ -1,0 +1,2 @@
+SELECT attname AS name FROM pg_attribute
+WHERE attrelid = 'raw.bt_crypto_transaction_history'::regclass AND attnum > 0 AND NOT attisdropped;

@@ -1,0 +1,1 @@
+DELETE FROM ops.stage_records WHERE stage = %(stage)s AND key = %(key)s;
