@@ -80,6 +80,13 @@ class FlowTask(luigi.Task):  # type: ignore[misc]
         with console.refusing():
             return settings().today() if name == "date" else None
 
+    def check(self) -> None:
+        """Refuse what can be seen to be wrong before anything runs.
+
+        Raises:
+            PipelineError: it cannot work; the process ends with its exit code.
+        """
+
 
 class Stage(FlowTask):
     """One step of a flow. Subclasses name it, say what decides its result, and do its work in a few lines."""
@@ -152,7 +159,7 @@ class Stage(FlowTask):
 
         started = time.monotonic()
         with console.stage(self.stage, self.key, self.quiet) as say:
-            with warehouse.transaction() as tx:
+            with warehouse.plainly(self.stage), warehouse.transaction() as tx:
                 _pinned[self.task_id] = self.sources(tx)
                 outcome = self.work(tx)
                 if not isinstance(outcome, Refusal):
@@ -197,5 +204,7 @@ def begin_run(task: FlowTask) -> None:
     """The first question of a run takes the flow's lock; what is asked and done after that is one run."""
     from pipelines import warehouse
 
+    console.tame_luigi()
     with console.refusing():
-        warehouse.lock(task.flow, console.note)
+        if warehouse.lock(task.flow, console.note):
+            task.check()

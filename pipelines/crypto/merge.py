@@ -7,12 +7,15 @@ from pipelines.errors import MassDeactivation
 from pipelines.warehouse import Connection, one, query
 
 
-def merge(tx: Connection, window: Window, max_deactivation_share: float, allow_mass_deactivation: bool) -> dict[str, int]:
+def merge(
+    tx: Connection, window: Window, valid: int, max_deactivation_share: float, allow_mass_deactivation: bool
+) -> dict[str, int]:
     """Insert, update, reactivate and deactivate events of the window.
 
     Args:
         tx: a transaction in which staging holds this window's judged rows.
         window: the days whose production may change.
+        valid: how many candidates the gate let through.
         max_deactivation_share: of the window's active keys, how many may vanish at once (0 to 1).
         allow_mass_deactivation: go on all the same.
 
@@ -32,11 +35,8 @@ def merge(tx: Connection, window: Window, max_deactivation_share: float, allow_m
             "--allow-mass-deactivation."
         )
     changed = counts["inserted"] + counts["updated"] + counts["reactivated"]
-    return {
-        name: int(count)
-        for name, count in (counts | {"unchanged": counts["valid"] - changed}).items()
-        if name != "active_before"
-    }
+    del counts["active_before"]
+    return {"valid": valid, **counts, "unchanged": valid - changed}
 
 
 def vacuum(connection: Connection) -> None:

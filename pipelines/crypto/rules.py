@@ -198,7 +198,9 @@ def raw_rules(today: date, sites: tuple[str, ...], types: tuple[str, ...]) -> tu
 # ``suite_staging_candidate``: what every typed candidate must hold before it may be merged.
 CANDIDATE_RULES: tuple[Rule, ...] = (
     FromGallery("purchase_date", "purchase_date_type", "ExpectColumnValuesToBeOfType", (("type_", "DATE"),)),
-    AtLeast("purchase_value", "purchase_value_negative", 0),
+    # No row predicate: the raw rules about price and units name the rows already.
+    FromGallery("purchase_value", "purchase_value_negative", "ExpectColumnValuesToBeBetween",
+                (("min_value", 0), ("max_value", BEYOND))),
     FromGallery("", "purchase_value_wrong", "ExpectColumnPairValuesToBeEqual",
                 (("column_A", "purchase_value"), ("column_B", "price_times_units"))),
     UniqueKey("key_conflict", "key_conflict"),

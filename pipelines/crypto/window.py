@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from pipelines.warehouse import Connection, query
+
 
 @dataclass(frozen=True)
 class Window:
@@ -21,3 +23,9 @@ class Window:
     def bound(self) -> dict[str, date]:
         """The values that the SQL of the flow binds."""
         return {"run_date": self.run_date, "window_start": self.start, "window_end": self.run_date, "today": self.today}
+
+
+def months(connection: Connection, until: date) -> list[date]:
+    """The last days of the months that raw history spans up to ``until``, which ends the last one; oldest first."""
+    rows = connection.execute(query("crypto/months"), {"until": until})
+    return [min(row["last_day"], until) for row in rows]

@@ -78,7 +78,6 @@ SELECT
     count(*) FILTER (WHERE change = 'updated') AS updated,
     count(*) FILTER (WHERE change = 'reactivated') AS reactivated,
     count(*) FILTER (WHERE change = 'deactivated') AS deactivated,
-    (SELECT count(*) FROM staged WHERE NOT quarantined) AS valid,
     (SELECT keys FROM active) AS active_before,
     (SELECT open FROM guard) AS merged
 FROM changes;

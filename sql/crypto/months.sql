@@ -1,5 +1,5 @@
 -- The months that raw history spans, the oldest first.
-SELECT month::date AS first_day, (month + interval '1 month' - interval '1 day')::date AS last_day
+SELECT (month + interval '1 month' - interval '1 day')::date AS last_day
 FROM (
     SELECT min(purchase_day) AS oldest, max(purchase_day) AS newest
     FROM raw.BT_CRYPTO_TRANSACTION_HISTORY

@@ -1,0 +1,73 @@
+"""``python -m pipelines``: look at what the flows did, and repair."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+from pipelines import console
+from pipelines.errors import PipelineError
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date: write YYYY-MM-DD") from None
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    main = argparse.ArgumentParser(prog="python -m pipelines", description=__doc__)
+    commands = main.add_subparsers(dest="command", required=True)
+    commands.add_parser("status", help="last runs, production and reject counts")
+    psql = commands.add_parser("psql", help="open the database in psql; what follows goes to psql")
+    psql.add_argument("arguments", nargs=argparse.REMAINDER)
+    rejects = commands.add_parser("rejects", help="why the runs of a date rejected rows")
+    rejects.add_argument("--date", type=_day, default=None, help="run date, YYYY-MM-DD; default: today")
+    rejects.add_argument("--csv", type=Path, default=None, metavar="FILE", help="write the rows to this file")
+    return main
+
+
+def psql(arguments: list[str]) -> int:
+    """Run psql on the warehouse; the password, if any, goes by the environment, never by the command line."""
+    from psycopg import conninfo
+
+    from pipelines import warehouse
+
+    warehouse.connection()
+    parts = conninfo.conninfo_to_dict(warehouse.dsn())
+    if password := parts.pop("password", None):
+        os.environ["PGPASSWORD"] = str(password)
+    where = conninfo.make_conninfo("", **parts)
+    return subprocess.run([warehouse.psql_program(), "-d", where, *arguments], check=False).returncode
+
+
+def main() -> int:
+    """Run a command; the exit code is 0, or that of the problem."""
+    options = parser().parse_args()
+    try:
+        if options.command == "psql":
+            return psql(options.arguments[options.arguments[:1] == ["--"] :])
+        from pipelines.crypto import report
+        from pipelines.settings import settings
+
+        if options.command == "status":
+            report.show_status()
+        else:
+            report.show_rejects(options.date or settings().today(), options.csv)
+        return 0
+    except PipelineError as problem:
+        console.error(problem)
+        return problem.exit_code
+    except OSError as problem:
+        console.error(PipelineError(f"{problem.filename or ''}: {problem.strerror or problem}"))
+        return PipelineError.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

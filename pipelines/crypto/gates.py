@@ -1,0 +1,148 @@
+"""The two gates before production: Great Expectations judges, the policy decides, the evidence is kept.
+
+A gate passes where every expectation holds. Where one does not, ``halt`` stops; ``quarantine`` sets the bad rows aside
+and goes on, if the rules that failed can name their rows and their share is small. Whatever no rule can pin on rows
+stops the load under either policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from pipelines import quality
+from pipelines.crypto import rules
+from pipelines.crypto.candidate import snapshot_in_staging
+from pipelines.crypto.rules import Rule
+from pipelines.crypto.window import Window
+from pipelines.errors import GateFailed, PipelineError
+from pipelines.stage import Refusal
+from pipelines.warehouse import Connection, Row, one, query
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What bad rows do to the load: ``on_invalid`` is halt or quarantine; ``max_reject_share`` is 0 to 1."""
+
+    on_invalid: str
+    max_reject_share: float
+
+
+@dataclass(frozen=True)
+class Known:
+    """Names that the settings know."""
+
+    sites: tuple[str, ...]
+    types: tuple[str, ...]
+
+
+def validate_raw(
+    tx: Connection, url: str, window: Window, known: Known, policy: Policy, docs: Path
+) -> dict[str, Any] | Refusal:
+    """``ge_validate_raw``: the raw table has its shape, and every judged row holds the rules.
+
+    Returns:
+        ``snapshot_id``, rows ``judged`` and ``rejected``, ``docs``; or a refusal, with rejects and a run in dqm.
+    """
+    snapshot = _own_snapshot(tx, window)
+    quality.loaded()
+    tx.execute(query("crypto/bring_back"))
+    row_rules = rules.raw_rules(snapshot["today"], known.sites, known.types)
+    suites = [
+        _suite("suite_raw_table", "raw", "bt_crypto_transaction_history", rules.RAW_TABLE_RULES),
+        _suite("suite_raw_history", "staging", "bt_crypto_transaction_history", row_rules),
+    ]
+    return _judge(tx, url, snapshot, suites, (*row_rules, *rules.CANDIDATE_RULES), policy, docs, may_set_aside=True)
+
+
+def validate_candidate(
+    tx: Connection, url: str, window: Window, known: Known, policy: Policy, docs: Path
+) -> dict[str, Any] | Refusal:
+    """``ge_validate_candidate``: what is about to be merged is typed, positive, consistent and unique by key.
+
+    The raw gate has set bad rows aside already where the policy says so: nothing that fails here is excused.
+    """
+    snapshot = _own_snapshot(tx, window)
+    quality.loaded()
+    row_rules = rules.raw_rules(snapshot["today"], known.sites, known.types)
+    suites = [_suite("suite_staging_candidate", "staging", "bt_crypto_events_candidate", rules.CANDIDATE_RULES)]
+    return _judge(tx, url, snapshot, suites, (*row_rules, *rules.CANDIDATE_RULES), policy, docs, may_set_aside=False)
+
+
+def _own_snapshot(tx: Connection, window: Window) -> Row:
+    snapshot = snapshot_in_staging(tx)
+    if snapshot is None or (snapshot["run_date"], snapshot["window_start"]) != (window.run_date, window.start):
+        whose = f"the run of {snapshot['run_date']}" if snapshot else "no run"
+        raise PipelineError(
+            f"Staging holds the rows of {whose}, not of {window.run_date}: run the flow of that date again."
+        )
+    return snapshot
+
+
+def _suite(name: str, schema: str, table: str, of: Sequence[Rule]) -> quality.Suite:
+    return quality.Suite(name, schema, table, {rule.reason: rule.expectation() for rule in of})
+
+
+def _judge(
+    tx: Connection, url: str, snapshot: Row, suites: list[quality.Suite], row_rules: Sequence[Rule], policy: Policy,
+    docs: Path, may_set_aside: bool,
+) -> dict[str, Any] | Refusal:  # fmt: skip
+    suite = suites[-1].name
+    failures = quality.judge(url, suites, docs, f"{suite} {snapshot['snapshot_id']}")
+    quarantine = policy.on_invalid == "quarantine" and may_set_aside
+    reasons = _reject(tx, snapshot, row_rules, "quarantined") if failures or quarantine else {}
+    counts = one(tx, "crypto/count_judged", snapshot)
+    why = _why_halt(failures, reasons, counts, policy, quarantine)
+    rejected = counts["rejected"] if reasons else 0
+    judged = counts["judged"] if may_set_aside else counts["candidates"]
+    outcome = "halted" if why else "quarantined" if rejected else "passed"
+    if why:
+        tx.execute(query("crypto/halt_rejects"), snapshot)
+    elif rejected:
+        tx.execute(query("crypto/set_aside"), snapshot)
+    tx.execute(query("crypto/note_dq_run"), {
+        **snapshot, "suite_name": suite, "on_invalid": policy.on_invalid, "outcome": outcome, "docs_path": str(docs),
+        "rows_judged": judged, "rows_rejected": rejected, "reasons": Jsonb(reasons),
+    })  # fmt: skip
+    if why:
+        return Refusal(GateFailed(_told(suite, snapshot, why, docs)))
+    return {"snapshot_id": snapshot["snapshot_id"], "judged": judged, "rejected": rejected, "docs": str(docs)}
+
+
+def _reject(tx: Connection, snapshot: Row, row_rules: Sequence[Rule], disposition: str) -> dict[str, int]:
+    """Write every bad row with all its reasons; return rows per reason."""
+    cases, values = rules.reasons(row_rules)
+    tx.execute(query("crypto/reject_rows").format(reasons=cases), {**snapshot, **values, "disposition": disposition})
+    return {row["reason"]: row["rows"] for row in tx.execute(query("crypto/count_reasons"), snapshot)}
+
+
+def _why_halt(
+    failures: list[quality.Failure], reasons: dict[str, int], counts: Row, policy: Policy, quarantine: bool
+) -> list[str]:
+    """What stops the load, a line each; empty where it may go on."""
+    unexplained = [failure for failure in failures if not reasons.get(failure.reason)]
+    if not quarantine or unexplained:
+        told = [f"{failure.reason} {failure.said}" for failure in unexplained]
+        return told + [f"{reason}: {rows:,} rows" for reason, rows in reasons.items()]
+    rejected, judged = counts["rejected"], counts["judged"]
+    if rejected and rejected >= policy.max_reject_share * judged:
+        share = f"{rejected:,} of {judged:,} rows are bad ({rejected / judged:.1%}): not under MAX_REJECT_SHARE"
+        return [f"{share}={policy.max_reject_share:g}"] + [
+            f"{reason}: {rows:,} rows" for reason, rows in reasons.items()
+        ]
+    return []
+
+
+def _told(suite: str, snapshot: Row, why: list[str], docs: Path) -> str:
+    return (
+        f"{suite} failed for {snapshot['run_date']} (window from {snapshot['window_start']}); production was not touched.\n"
+        + "".join(f"    {line}\n" for line in why)
+        + f"  Rows and reasons: python -m pipelines rejects --date {snapshot['run_date']}\n"
+        + f"  Data Docs: {docs / 'index.html'}\n"
+        + "  Repair the rows in raw.BT_CRYPTO_TRANSACTION_HISTORY (ingest_id names them) and run again, or run with "
+        "--on-invalid quarantine."
+    )

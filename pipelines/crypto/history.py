@@ -1,0 +1,277 @@
+"""Raw history: generated, or loaded from a file. Rows are added, never changed or removed."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import zlib
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from psycopg.types.json import Jsonb
+
+from pipelines.crypto.window import Window
+from pipelines.errors import GateFailed, MissingInput, PipelineError
+from pipelines.stage import Refusal
+from pipelines.warehouse import Connection, one, query
+
+if TYPE_CHECKING:
+    import pyarrow
+
+COLUMNS = ("site_id", "user_id", "purchase_date", "crypto_type", "purchase_price", "purchase_units")
+ALIASES = {"price": "purchase_price", "units": "purchase_units"}
+MAX_LINE_BYTES = 1 << 20
+DAMAGED = "\ufffd"  # stands for bytes that are not UTF-8 text; a line with it is unreadable
+
+
+# Generated history ------------------------------------------------------------------------------------------------
+
+
+def generate(tx: Connection, window: Window, min_rows: int, sites: tuple[str, ...], types: tuple[str, ...]) -> int:
+    """Top each day of the window up to ``min_rows`` rows; days to come stay empty.
+
+    The rows of a day depend on the day and on how many it had, so that a rerun after a crash makes the same ones.
+
+    Returns:
+        Rows added.
+    """
+    lacking = {
+        row["day"]: min_rows - row["rows"]
+        for row in tx.execute(query("crypto/rows_per_day"), window.bound())
+        if row["rows"] < min_rows and row["day"] <= window.today
+    }
+    if not lacking:
+        return 0
+    tx.execute(query("crypto/make_generated"))
+    with tx.cursor().copy("COPY generated FROM STDIN") as copy:
+        for day, rows in lacking.items():
+            copy.write(fake_purchases(day, rows, sites, types))
+    added = 0
+    for day, rows in lacking.items():
+        added += tx.execute(query("crypto/insert_generated"), {"day": day, "lacking": rows}).rowcount
+    return added
+
+
+def fake_purchases(day: date, rows: int, sites: tuple[str, ...], types: tuple[str, ...]) -> str:
+    """At least ``rows`` purchases of a day, a few to spare, each of another user, in the text format of COPY."""
+    from faker import Faker
+
+    fake = Faker("es_AR")
+    fake.seed_instance(day.toordinal() * 10_000_000 + rows)
+    random = fake.random
+    spare = rows + rows // 50 + 50
+    users = random.sample(range(100_000, 100_000 + max(900_000, 20 * spare)), spare)
+    where, what = random.choices(sites, k=spare), random.choices(types, k=spare)
+    usual = {"BTC": 30_000.0, "ETH": 1_800.0, "USDC": 1.0}
+    drift = {name: usual.get(name, 100.0) * random.uniform(0.9, 1.1) for name in types}
+    lines = []
+    for user, site, crypto in zip(users, where, what, strict=True):
+        price = max(drift[crypto] * random.gauss(1, 0.01), 0.0001)
+        units = max(random.expovariate(price / 2_000), 0.00000001)
+        lines.append(f"{site}\t{user}\t{day}\t{crypto}\t{price:.4f}\t{units:.8f}\n")
+    return "".join(lines)
+
+
+# History from a file ----------------------------------------------------------------------------------------------
+
+
+class BadFile(PipelineError):
+    """A file cannot be read as history; nothing of it was loaded."""
+
+
+def sha256_of(path: Path) -> str:
+    """The content of a file, as what ``ops.loaded_files`` knows it by.
+
+    Raises:
+        MissingInput: there is no such file, or it may not be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise MissingInput(f"--source {path}: {error.strerror or error}.") from None
+
+
+def load_file(
+    tx: Connection, path: Path, sha256: str, window: Window, on_invalid: str, max_reject_share: float
+) -> dict[str, int | str] | Refusal:
+    """Load a CSV (plain or gzip) or Parquet file into raw history, once.
+
+    Lines that cannot become a row go to rejects with file and line. With ``halt`` one of them is enough to load nothing;
+    with ``quarantine`` the others are loaded, as long as the unreadable share stays under ``max_reject_share``.
+
+    Returns:
+        ``file`` and counts of ``lines``, ``loaded`` and ``unreadable``; or a refusal, with the rejects as evidence.
+
+    Raises:
+        BadFile: the file as a whole cannot be read; it names the file and, where there is one, line and column.
+    """
+    if known := tx.execute(query("crypto/read_loaded_file"), {"sha256": sha256}).fetchone():
+        return {
+            "file": str(path),
+            "already_loaded_as": known["path"],
+            "lines": known["lines"],
+            "loaded": 0,
+            "unreadable": 0,
+        }
+    tx.execute(query("crypto/make_source_lines"))
+    positions = _copy_lines(tx, path)
+    if sha256_of(path) != sha256:
+        raise BadFile(f"{path} changed while it was being read; nothing was loaded. Run again when it is whole.")
+    tx.execute(query("crypto/read_source_lines"), {**positions, "fields": len(COLUMNS), "damaged": f"%{DAMAGED}%"})
+    counts = one(tx, "crypto/count_source_rows", {})
+    lines, unreadable = counts["lines"], counts["unreadable"]
+    halted = unreadable > 0 and (on_invalid == "halt" or unreadable >= max_reject_share * lines)
+    reasons = _keep_evidence(tx, path, sha256, window, on_invalid, halted) if unreadable else {}
+    if halted:
+        share = "" if on_invalid == "halt" else f", {unreadable / lines:.1%} of them: not under MAX_REJECT_SHARE"
+        return Refusal(GateFailed(
+            f"{path}: {unreadable:,} of {lines:,} lines cannot be read, the first at line {counts['first_unreadable']}"
+            f"{share} ({', '.join(f'{reason}: {rows:,}' for reason, rows in reasons.items())}). "
+            f"Nothing of the file was loaded. `python -m pipelines rejects --date {window.run_date}` shows the "
+            "lines and why; mend the file and run again, or load the others with --on-invalid quarantine."
+        ))  # fmt: skip
+    loaded = tx.execute(query("crypto/insert_source_rows")).rowcount
+    done = {"lines": lines, "loaded": loaded, "unreadable": unreadable}
+    tx.execute(
+        query("crypto/note_loaded_file"), {**done, "sha256": sha256, "path": str(path), "bytes": path.stat().st_size}
+    )
+    return {"file": str(path), **done}
+
+
+def _keep_evidence(
+    tx: Connection, path: Path, sha256: str, window: Window, on_invalid: str, halted: bool
+) -> dict[str, int]:
+    counts = one(tx, "crypto/count_source_rows", {})
+    reasons = {row["reason"]: row["rows"] for row in tx.execute(query("crypto/count_source_reasons"))}
+    about = {"snapshot_id": f"file {sha256[:12]}", **window.bound()}
+    disposition = "halted" if halted else "quarantined"
+    tx.execute(
+        query("crypto/reject_source_rows"), {**about, "disposition": disposition, "file": str(path), "sha256": sha256}
+    )
+    tx.execute(query("crypto/note_dq_run"), {
+        **about, "suite_name": "source_file", "on_invalid": on_invalid, "outcome": disposition, "docs_path": None,
+        "rows_judged": counts["lines"], "rows_rejected": counts["unreadable"], "reasons": Jsonb(reasons),
+    })  # fmt: skip
+    return reasons
+
+
+def _copy_lines(tx: Connection, path: Path) -> dict[str, int]:
+    """Copy a file's lines to ``source_lines``; return the position of each column, counted from 1."""
+    chunks = _chunks(path)
+    first = next(chunks, "")
+    header, _, rest = first.partition("\n")
+    positions = _positions(path, header)
+    with tx.cursor().copy(query("crypto/copy_source_lines")) as copy:
+        copy.write(_escaped(rest))
+        for text in chunks:
+            copy.write(_escaped(text))
+    return positions
+
+
+def _escaped(lines: str) -> str:
+    """Whole lines in the text format of COPY."""
+    lines = lines.replace("\r\n", "\n").replace("\\", "\\\\").replace("\t", "\\t").replace("\r", "\\r")
+    return lines if not lines or lines.endswith("\n") else lines + "\n"
+
+
+def _positions(path: Path, header: str) -> dict[str, int]:
+    header = header.removeprefix("\ufeff").rstrip("\r")
+    if not header.strip():
+        raise BadFile(f"{path}, line 1: the file is empty. It must start with the header {','.join(COLUMNS)}.")
+    try:
+        names = [name.strip().lower() for name in next(csv.reader([header]), [])]
+    except csv.Error:
+        names = []
+    names = [ALIASES.get(name, name) for name in names]
+    if sorted(names) == sorted(COLUMNS):
+        return {name: names.index(name) + 1 for name in COLUMNS}
+    problems = [f"column {name} is missing" for name in COLUMNS if name not in names]
+    problems += [f"column {name[:40]!r} is unknown" for name in names if name not in COLUMNS]
+    problems += [f"column {name} is there twice" for name in COLUMNS if names.count(name) > 1]
+    if DAMAGED in header or not header.isprintable():
+        problems = ["this is no text: neither CSV nor Parquet"]
+    elif delimiter := next((each for each in ";\t|" if header.count(each) >= len(COLUMNS) - 1), None):
+        problems = [f"the delimiter is {delimiter!r}, it must be a comma"]
+    raise BadFile(
+        f"{path}, line 1: {'; '.join(problems[:8])}. The header must name {','.join(COLUMNS)}, in any order. "
+        "Nothing was loaded."
+    )
+
+
+def _chunks(path: Path) -> Iterator[str]:
+    """The text of a file, in pieces of whole lines; the first piece starts with the header."""
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+            file.seek(0)
+            if magic == b"PAR1":
+                yield from _parquet_lines(path)
+            elif magic[:2] == b"\x1f\x8b":
+                with gzip.open(file) as unpacked:
+                    yield from _text_lines(path, unpacked)
+            else:
+                yield from _text_lines(path, file)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise BadFile(f"{path} is a damaged gzip file ({error}). Nothing was loaded; fetch it again.") from None
+
+
+def _text_lines(path: Path, file: IO[bytes]) -> Iterator[str]:
+    pending, lines = b"", 0
+    while block := file.read(MAX_LINE_BYTES):
+        whole, newline, rest = block.rpartition(b"\n")
+        if newline:
+            piece = pending + whole + newline
+            lines += piece.count(b"\n")
+            yield _text(piece)
+            pending = rest
+        else:
+            pending += block
+        if len(pending) > MAX_LINE_BYTES:
+            raise BadFile(
+                f"{path}, line {lines + 1}: longer than {MAX_LINE_BYTES:,} bytes, so this is no history. Nothing was loaded."
+            )
+    if pending:
+        yield _text(pending)
+
+
+def _text(piece: bytes) -> str:
+    return piece.decode("utf-8", errors="replace").replace("\0", DAMAGED)
+
+
+def _parquet_lines(path: Path) -> Iterator[str]:
+    """A Parquet file as CSV lines, so that its rows are judged as any others; line n+1 is row n."""
+    import pyarrow
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    plain = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed")
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            yield ",".join(file.schema_arrow.names) + "\n"
+            for batch in file.iter_batches():
+                text = io.BytesIO()
+                columns = [_as_text(batch.column(i), name, path) for i, name in enumerate(batch.schema.names)]
+                pyarrow.csv.write_csv(pyarrow.table(columns, names=batch.schema.names), text, plain)
+                yield _text(text.getvalue())
+    except (pyarrow.ArrowException, OSError) as error:
+        raise BadFile(f"{path} is a damaged Parquet file ({error}). Nothing was loaded; fetch it again.") from None
+
+
+def _as_text(column: pyarrow.Array, name: str, path: Path) -> pyarrow.Array:
+    """A column as strings: a date as DD/MM/YYYY, no newline within."""
+    import pyarrow
+    import pyarrow.compute as pc
+
+    try:
+        if pyarrow.types.is_date(column.type) or pyarrow.types.is_timestamp(column.type):
+            return pc.strftime(column, format="%d/%m/%Y")
+        if pyarrow.types.is_floating(column.type):
+            column = pc.if_else(pc.is_nan(column), None, column)
+        return pc.replace_substring_regex(column.cast(pyarrow.string()), pattern="[\r\n]", replacement=DAMAGED)
+    except pyarrow.ArrowException:
+        raise BadFile(f"{path}, column {name}: {column.type} cannot be read as text. Nothing was loaded.") from None

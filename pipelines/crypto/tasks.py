@@ -1,0 +1,343 @@
+"""The crypto flow as a list: seven stages in their order, and the tasks that a user types. Wiring only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import luigi
+
+from pipelines import console
+from pipelines.errors import MissingInput, UsageError
+from pipelines.stage import FlowTask, Refusal, Root, Stage, Versions
+from pipelines.targets import Details
+
+if TYPE_CHECKING:
+    from pipelines.crypto.gates import Known, Policy
+    from pipelines.crypto.window import Window
+    from pipelines.settings import Settings
+    from pipelines.warehouse import Connection
+
+
+def _settings() -> Settings:
+    from pipelines.settings import settings
+
+    return settings()
+
+
+class PolicyParameter(luigi.Parameter):  # type: ignore[misc]
+    """halt or quarantine."""
+
+    def parse(self, value: str) -> str:
+        if value not in ("halt", "quarantine"):
+            raise console.refused(UsageError(f"--on-invalid {value!r}: write halt or quarantine."))
+        return value
+
+
+class DaysParameter(luigi.IntParameter):  # type: ignore[misc]
+    """A number of days, 1 or more."""
+
+    def parse(self, value: str) -> int:
+        if not (value.isascii() and value.isdigit() and 1 <= int(value) <= 3660):
+            raise console.refused(UsageError(f"--window-days {value!r}: write a whole number from 1 to 3660."))
+        return int(value)
+
+
+class CryptoTask(FlowTask):
+    """The parameters of the flow."""
+
+    flow = "crypto"
+    window_days = DaysParameter(
+        default=None, description="days to look back, the date included; default: CRYPTO_WINDOW_DAYS"
+    )
+    source = luigi.OptionalParameter(
+        default=None, description="CSV, CSV.gz or Parquet file to load into raw history first"
+    )
+    on_invalid = PolicyParameter(default=None, description="halt or quarantine; default: ON_INVALID")
+    allow_mass_deactivation = luigi.BoolParameter(
+        significant=False, description="merge even if most of the window's keys vanish"
+    )
+
+    no_top_up = luigi.BoolParameter(significant=False, description="take raw history as it is: generate nothing")
+
+    @classmethod
+    def default_of(cls, name: str) -> Any:
+        if name not in ("window_days", "on_invalid"):
+            return super().default_of(name)
+        with console.refusing():
+            return _settings().crypto_window_days if name == "window_days" else _settings().on_invalid
+
+    def check(self) -> None:
+        if self.source and not Path(self.source).is_file():
+            raise MissingInput(f"--source {self.source}: there is no such file.")
+
+    def window(self) -> Window:
+        from pipelines.crypto.window import Window
+
+        return Window(self.date, self.window_days, _settings().today())
+
+    def policy(self) -> Policy:
+        from pipelines.crypto.gates import Policy
+
+        return Policy(self.on_invalid, _settings().max_reject_share)
+
+    def known(self) -> Known:
+        from pipelines.crypto.gates import Known
+
+        return Known(_settings().crypto_sites, _settings().crypto_types)
+
+
+class CryptoStage(CryptoTask, Stage):
+    """A stage of the flow; its key is its date and window."""
+
+    @property
+    def key(self) -> str:
+        return f"{self.date}, {self.window_days} days"
+
+    def of_snapshot_in_staging(self) -> bool:
+        """Whether staging still holds the snapshot that the record speaks of: another date may have taken its place."""
+        from pipelines import warehouse
+        from pipelines.crypto.candidate import snapshot_in_staging
+
+        record, snapshot = self.record(), snapshot_in_staging(warehouse.connection())
+        return record is not None and snapshot is not None and record.details["snapshot_id"] == snapshot["snapshot_id"]
+
+
+class RawHistory(CryptoStage):
+    """Raw history has rows: those of a file, or generated ones."""
+
+    stage = "generate_fake_history_last_5_days"
+    code = ("pipelines/crypto/history.py",)
+
+    @property
+    def key(self) -> str:
+        return f"file {Path(self.source).resolve()}" if self.source else super().key
+
+    def decided_by(self) -> dict[str, Any]:
+        if self.source:
+            return {}
+        known = self.known()
+        return {"min_rows": _settings().min_rows_per_day, "sites": known.sites, "types": known.types}
+
+    def sources(self, tx: Connection) -> Versions:  # noqa: ARG002
+        if not self.source:
+            return {}
+        from pipelines.crypto.history import sha256_of
+
+        return {"sha256": sha256_of(Path(self.source))}
+
+    def work(self, tx: Connection) -> Details | Refusal:
+        from pipelines import quality
+        from pipelines.crypto import history
+
+        quality.load_early()
+        policy, known = self.policy(), self.known()
+        if self.source:
+            sha256 = self._source_versions()["sha256"]
+            return history.load_file(
+                tx, Path(self.source), sha256, self.window(), policy.on_invalid, policy.max_reject_share
+            )
+        return {
+            "generated": history.generate(tx, self.window(), _settings().min_rows_per_day, known.sites, known.types)
+        }
+
+
+class BuildEventsCandidate(CryptoStage):
+    """One snapshot of the rows to judge is in staging, typed."""
+
+    stage = "build_events_candidate"
+    code = (
+        "pipelines/crypto/candidate.py", "sql/crypto/copy_window.sql", "sql/crypto/mark_repeats.sql",
+        "sql/schema/04_staging.sql",
+    )  # fmt: skip
+
+    def requires(self) -> list[Stage]:
+        return [self.clone(RawHistory)] if self.source or not self.no_top_up else []
+
+    def inputs(self) -> list[Stage]:
+        return []  # whatever fills raw history: its version tells what is there
+
+    def sources(self, tx: Connection) -> Versions:
+        from pipelines.crypto.candidate import window_version
+
+        return {"raw": window_version(tx, self.window())}
+
+    def still_there(self) -> bool:
+        return self.of_snapshot_in_staging()
+
+    def work(self, tx: Connection) -> Details:
+        from pipelines import quality
+        from pipelines.crypto.candidate import build_candidate
+
+        quality.load_early()
+        return build_candidate(tx, self.window())
+
+
+class Gate(CryptoStage):
+    """What both gates have in common."""
+
+    code = (
+        "pipelines/crypto/rules.py", "pipelines/crypto/gates.py", "pipelines/quality.py",
+        "sql/crypto/reject_rows.sql", "sql/crypto/set_aside.sql",
+    )  # fmt: skip
+    suite: ClassVar[str]
+
+    def decided_by(self) -> dict[str, Any]:
+        known = self.known()
+        share = _settings().max_reject_share if self.on_invalid == "quarantine" else None
+        return {"sites": known.sites, "types": known.types, "on_invalid": self.on_invalid, "max_reject_share": share}
+
+    def still_there(self) -> bool:
+        return self.of_snapshot_in_staging()
+
+    def docs(self) -> Path:
+        """The folder of this gate's Data Docs, beside the other gate's of the same snapshot."""
+        record = self.clone(BuildEventsCandidate).record()
+        assert record is not None
+        return _settings().state_dir.expanduser().resolve() / "data_docs" / record.details["snapshot_id"] / self.suite
+
+
+class ValidateRaw(Gate):
+    """Great Expectations judged raw history; bad rows are in rejects."""
+
+    stage = "ge_validate_raw"
+    suite = "suite_raw_history"
+
+    def requires(self) -> Stage:
+        return self.clone(BuildEventsCandidate)
+
+    def work(self, tx: Connection) -> Details | Refusal:
+        from pipelines import warehouse
+        from pipelines.crypto.gates import validate_raw
+
+        return validate_raw(tx, warehouse.sqlalchemy_url(), self.window(), self.known(), self.policy(), self.docs())
+
+
+class ValidateCandidate(Gate):
+    """Great Expectations judged exactly the rows that the merge will load."""
+
+    stage = "ge_validate_candidate"
+    suite = "suite_staging_candidate"
+
+    def requires(self) -> Stage:
+        return self.clone(ValidateRaw)
+
+    def work(self, tx: Connection) -> Details | Refusal:
+        from pipelines import warehouse
+        from pipelines.crypto.gates import validate_candidate
+
+        return validate_candidate(
+            tx, warehouse.sqlalchemy_url(), self.window(), self.known(), self.policy(), self.docs()
+        )
+
+
+class MergeToProd(CryptoStage):
+    """Production is what was proven."""
+
+    stage = "merge_to_prod"
+    code = ("pipelines/crypto/merge.py", "sql/crypto/merge.sql")
+
+    def requires(self) -> Stage:
+        return self.clone(ValidateCandidate)
+
+    def work(self, tx: Connection) -> Details:
+        from pipelines.crypto.merge import merge
+
+        proven = self.clone(ValidateCandidate).record()
+        assert proven is not None
+        share = _settings().max_deactivation_share
+        return dict(merge(tx, self.window(), proven.details["judged"], share, self.allow_mass_deactivation))
+
+
+class VacuumAnalyzeProd(CryptoStage):
+    """Production has no dead rows, and statistics."""
+
+    stage = "vacuum_analyze_prod"
+    code = ("sql/crypto/vacuum_prod.sql",)
+
+    def requires(self) -> Stage:
+        return self.clone(MergeToProd)
+
+    def work(self, tx: Connection) -> Details:  # noqa: ARG002
+        from pipelines import warehouse
+        from pipelines.crypto.merge import vacuum
+
+        with warehouse.connect() as connection:
+            vacuum(connection)
+        return {}
+
+
+class NotifySuccess(CryptoStage):
+    """People know."""
+
+    stage = "notify_success"
+
+    def requires(self) -> Stage:
+        return self.clone(VacuumAnalyzeProd)
+
+    def work(self, tx: Connection) -> Details:  # noqa: ARG002
+        from pipelines import notify
+
+        merged = self.clone(MergeToProd).record()
+        assert merged is not None
+        return {
+            "told": notify.send(f"Crypto events of {self.date} are in production", console.in_words(merged.details))
+        }
+
+
+class CryptoMerge(CryptoTask, Root):
+    """The main job: production holds the window's trusted events. Ends with a table of what happened."""
+
+    last: ClassVar[type[CryptoStage]] = MergeToProd
+
+    def requires(self) -> Stage:
+        return self.clone(self.last)
+
+    def stages(self) -> list[Stage]:
+        """The stages of this run, first to last."""
+        chain: list[Stage] = []
+        ahead = [self.requires()]
+        while ahead:
+            chain[:0] = ahead
+            ahead = luigi.task.flatten(ahead[0].requires())
+        return chain
+
+    def report(self) -> None:
+        from pipelines.crypto.report import show_run
+
+        show_run(self.stages())
+
+
+class CryptoPipeline(CryptoMerge):
+    """The main job, then vacuum and notification."""
+
+    last = NotifySuccess
+
+
+class CryptoBackfill(CryptoTask, Root):
+    """All of raw history up to the date, month by month; a rerun goes on where the last one ended. Generates nothing."""
+
+    window_days = None
+
+    def requires(self) -> list[Stage]:
+        return [self.clone(RawHistory, window_days=1)] if self.source else []
+
+    def months(self) -> list[CryptoMerge]:
+        """One step per month of raw history."""
+        from pipelines import warehouse
+        from pipelines.crypto.window import months
+
+        return [
+            self.clone(CryptoMerge, date=last, window_days=last.day, source=None, no_top_up=True, quiet=True)
+            for last in months(warehouse.connection(), self.date)
+        ]
+
+    def run(self) -> Any:
+        for month in self.months():
+            yield month.requires()
+        super().run()
+
+    def report(self) -> None:
+        from pipelines.crypto.report import show_backfill
+
+        show_backfill([month.stages() for month in self.months()])

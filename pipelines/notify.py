@@ -1,0 +1,27 @@
+"""The one door to people: Apprise URLs of ``NOTIFY_URLS``, or standard output."""
+
+from __future__ import annotations
+
+from pipelines.errors import PipelineError
+from pipelines.settings import settings
+
+
+def send(title: str, body: str) -> str:
+    """Tell people; return how they were told.
+
+    Raises:
+        PipelineError: a channel did not take the message. No address is shown: it may hold a password.
+    """
+    urls = settings().notify_urls
+    if not urls:
+        print(f"{title}\n{body}")  # noqa: T201 - standard output is the default channel
+        return "standard output"
+    import apprise
+
+    channels = apprise.Apprise()
+    for number, url in enumerate(urls, 1):
+        if not channels.add(url.get_secret_value()):
+            raise PipelineError(f"Setting NOTIFY_URLS: entry {number} is not an Apprise URL.")
+    if not channels.notify(title=title, body=body):
+        raise PipelineError(f"NOTIFY_URLS: not all of the {len(urls)} channels took the message; the data is in place.")
+    return f"{len(urls)} channels"

@@ -1,0 +1,1 @@
+COPY source_lines (line) FROM STDIN;

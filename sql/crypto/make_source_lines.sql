@@ -1,0 +1,5 @@
+-- Line 1 of a file is its header.
+CREATE TEMPORARY TABLE source_lines (
+    line_no  bigint GENERATED ALWAYS AS IDENTITY (START 2),
+    line     text NOT NULL
+) ON COMMIT DROP;
