@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -115,12 +115,17 @@ def tame_luigi() -> None:
         logger.addFilter(_PlainFailures())
 
 
-def table(title: str, rows: list[tuple[str, str]], numbers: bool = True) -> None:
-    """Two columns on standard output."""
-    grid(title, [("", "left"), ("", "right" if numbers else "left")], rows)
+def result(text: str) -> None:
+    """A line on standard output."""
+    print(text)  # noqa: T201
 
 
-def grid(title: str, columns: list[tuple[str, str]], rows: list[tuple[str, ...]]) -> None:
+def table(title: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Names and numbers on standard output."""
+    grid(title, [("", "left"), ("", "right")], rows)
+
+
+def grid(title: str, columns: list[tuple[str, str]], rows: Sequence[tuple[str, ...]]) -> None:
     """A table on standard output; ``columns`` are (heading, justification)."""
     from rich import box
     from rich.console import Console

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipelines import console
 from pipelines.errors import PipelineError
 from pipelines.settings import settings
 
@@ -14,7 +15,7 @@ def send(title: str, body: str) -> str:
     """
     urls = settings().notify_urls
     if not urls:
-        print(f"{title}\n{body}")  # noqa: T201 - standard output is the default channel
+        console.result(f"{title}\n{body}")
         return "standard output"
     import apprise
 

@@ -93,7 +93,7 @@ def _count_keys_once() -> None:
         def _count(cls, execution_engine: Any, metric_domain_kwargs: Any, **_: Any) -> int:  # noqa: N805
             rows, _, names = execution_engine.get_compute_domain(metric_domain_kwargs, MetricDomainTypes.MULTICOLUMN)
             rows = rows.subquery() if hasattr(rows, "subquery") else rows
-            key = [column(name) for name in names["column_list"]]
+            key: list[Any] = [column(name) for name in names["column_list"]]
             shared = (
                 select(func.count().label("rows"))
                 .select_from(rows)

@@ -65,6 +65,11 @@ class Settings(BaseSettings):
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.project_timezone)
 
+    @property
+    def home(self) -> Path:
+        """``STATE_DIR`` as an absolute path."""
+        return self.state_dir.expanduser().resolve()
+
     def today(self) -> date:
         """The calendar day now, in the project's zone."""
         return datetime.now(self.zone).date()

@@ -50,7 +50,7 @@ def digest(facts: object) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-class DateParameter(luigi.DateParameter):  # type: ignore[misc]
+class DateParameter(luigi.DateParameter):
     """YYYY-MM-DD; today in the project's zone when it is not given."""
 
     def parse(self, value: str) -> date:
@@ -60,16 +60,19 @@ class DateParameter(luigi.DateParameter):  # type: ignore[misc]
             raise console.refused(UsageError(f"--date {value!r} is not a date: write YYYY-MM-DD.")) from None
 
 
-class FlowTask(luigi.Task):  # type: ignore[misc]
+class FlowTask(luigi.Task):
     """What every task of a flow has: its date, and a flow whose lock a run holds."""
 
     flow: ClassVar[str]
-    date = DateParameter(default=None, description="run date, YYYY-MM-DD; default: today in the project's zone")
+    date = DateParameter(
+        default=None,  # type: ignore[arg-type] # resolved by default_of
+        description="run date, YYYY-MM-DD; default: today in the project's zone",
+    )
     quiet = luigi.BoolParameter(significant=False, description="print errors only")
 
     @classmethod
     def get_param_values(cls, params: Any, args: Any, kwargs: Any) -> Any:
-        values = super().get_param_values(params, args, kwargs)
+        values = super().get_param_values(params, args, kwargs)  # type: ignore[no-untyped-call]
         return [(name, cls.default_of(name) if value is None else value) for name, value in values]
 
     @classmethod
@@ -79,6 +82,10 @@ class FlowTask(luigi.Task):  # type: ignore[misc]
 
         with console.refusing():
             return settings().today() if name == "date" else None
+
+    def requires(self) -> Any:
+        """The tasks that come before this one."""
+        return []
 
     def check(self) -> None:
         """Refuse what can be seen to be wrong before anything runs.
@@ -105,7 +112,7 @@ class Stage(FlowTask):
         """Parameters and settings that decide the result."""
         return {}
 
-    def sources(self, tx: Connection) -> Versions:
+    def sources(self, tx: Connection) -> Versions:  # noqa: ARG002
         """Versions of what the stage reads from outside of the graph, as this transaction sees it."""
         return {}
 

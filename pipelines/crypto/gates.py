@@ -139,7 +139,8 @@ def _why_halt(
 
 def _told(suite: str, snapshot: Row, why: list[str], docs: Path) -> str:
     return (
-        f"{suite} failed for {snapshot['run_date']} (window from {snapshot['window_start']}); production was not touched.\n"
+        f"{suite} failed for {snapshot['run_date']} (window from {snapshot['window_start']}); "
+        "production was not touched.\n"
         + "".join(f"    {line}\n" for line in why)
         + f"  Rows and reasons: python -m pipelines rejects --date {snapshot['run_date']}\n"
         + f"  Data Docs: {docs / 'index.html'}\n"

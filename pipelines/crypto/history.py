@@ -101,7 +101,7 @@ def load_file(
 ) -> dict[str, int | str] | Refusal:
     """Load a CSV (plain or gzip) or Parquet file into raw history, once.
 
-    Lines that cannot become a row go to rejects with file and line. With ``halt`` one of them is enough to load nothing;
+    Lines that cannot become a row go to rejects with file and line. With ``halt`` one of them stops the load;
     with ``quarantine`` the others are loaded, as long as the unreadable share stays under ``max_reject_share``.
 
     Returns:
@@ -220,7 +220,7 @@ def _chunks(path: Path) -> Iterator[str]:
         raise BadFile(f"{path} is a damaged gzip file ({error}). Nothing was loaded; fetch it again.") from None
 
 
-def _text_lines(path: Path, file: IO[bytes]) -> Iterator[str]:
+def _text_lines(path: Path, file: IO[bytes] | gzip.GzipFile) -> Iterator[str]:
     pending, lines = b"", 0
     while block := file.read(MAX_LINE_BYTES):
         whole, newline, rest = block.rpartition(b"\n")
@@ -233,7 +233,7 @@ def _text_lines(path: Path, file: IO[bytes]) -> Iterator[str]:
             pending += block
         if len(pending) > MAX_LINE_BYTES:
             raise BadFile(
-                f"{path}, line {lines + 1}: longer than {MAX_LINE_BYTES:,} bytes, so this is no history. Nothing was loaded."
+                f"{path}, line {lines + 1}: longer than {MAX_LINE_BYTES:,} bytes: this is no history. Nothing was loaded."
             )
     if pending:
         yield _text(pending)

@@ -30,8 +30,8 @@ def merge(
     if not counts.pop("merged"):
         raise MassDeactivation(
             f"The merge would deactivate {counts['deactivated']:,} of the {counts['active_before']:,} active keys from "
-            f"{window.start} to {window.run_date}: more than MAX_DEACTIVATION_SHARE={max_deactivation_share:g}. It looks "
-            "like an upstream outage; production was not touched. If those rows are really gone, run again with "
+            f"{window.start} to {window.run_date}: more than MAX_DEACTIVATION_SHARE={max_deactivation_share:g}. It "
+            "looks like an upstream outage; production was not touched. If those rows are really gone, run again with "
             "--allow-mass-deactivation."
         )
     changed = counts["inserted"] + counts["updated"] + counts["reactivated"]

@@ -28,14 +28,15 @@ def facts(stages: list[Stage]) -> dict[str, Any]:
 def show_run(stages: list[Stage]) -> None:
     """What a run did; or, where it had nothing to do, what the last one had done."""
     told = facts(stages)
-    window = f"{stages[-1].date}, {stages[-1].window_days} days"
+    window = stages[-1].key
     ran = [(stage, stage.ran_for()) for stage in stages]
     if not any(seconds is not None for _, seconds in ran):
         record = stages[-1].record()
         assert record is not None
-        print(  # noqa: T201
+        console.result(
             f"Nothing to do: raw history, rules and SQL of {window} are as they were when production was loaded "
-            f"({record.finished_at:%Y-%m-%d %H:%M:%S}; {told.get('valid', 0):,} valid rows, {told.get('rejected', 0):,} rejected)."
+            f"({record.finished_at:%Y-%m-%d %H:%M:%S}; {told.get('valid', 0):,} valid rows, "
+            f"{told.get('rejected', 0):,} rejected)."
         )
         return
     rows = [(f"rows {name}" if name in COUNTS[:4] else name, f"{told.get(name, 0):,}") for name in COUNTS]
@@ -47,7 +48,7 @@ def show_run(stages: list[Stage]) -> None:
     console.table(f"Crypto events of {window}", rows)
     if docs := told.get("docs"):
         for suite in sorted(Path(docs).parent.glob("*/index.html")):
-            print(f"Data Docs: {suite}")  # noqa: T201
+            console.result(f"Data Docs: {suite}")
 
 
 def show_backfill(months: list[list[Stage]]) -> None:
@@ -62,11 +63,23 @@ def show_backfill(months: list[list[Stage]]) -> None:
 
 def show_status() -> None:
     """The last runs, production and rejects."""
-    runs = [
-        (str(run["run_date"]), run["suite_name"], run["on_invalid"], run["outcome"], f"{run['rows_judged']:,}",
-         f"{run['rows_rejected']:,}", ", ".join(f"{k} {v:,}" for k, v in run["reasons"].items()), f"{run['finished_at']:%Y-%m-%d %H:%M:%S}")
-        for run in connection().execute(query("crypto/last_runs"))
-    ]  # fmt: skip
+    runs = []
+    for run in connection().execute(query("crypto/last_runs")):
+        reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in run["reasons"].items())
+        judged, rejected = f"{run['rows_judged']:,}", f"{run['rows_rejected']:,}"
+        finished = f"{run['finished_at']:%Y-%m-%d %H:%M:%S}"
+        runs.append(
+            (
+                str(run["run_date"]),
+                run["suite_name"],
+                run["on_invalid"],
+                run["outcome"],
+                judged,
+                rejected,
+                reasons,
+                finished,
+            )
+        )
     columns = [("date", "left"), ("suite", "left"), ("on invalid", "left"), ("outcome", "left"), ("judged", "right"),
                ("rejected", "right"), ("reasons", "left"), ("finished", "left")]  # fmt: skip
     console.grid("Last gates of the crypto flow (dqm.DQ_RUNS)", columns, runs)
@@ -84,7 +97,7 @@ def show_rejects(run_date: date, csv: Path | None) -> int:
     reasons = connection().execute(query("crypto/rejects_by_reason"), bound).fetchall()
     total = int(one(connection(), "crypto/count_rejects", bound)["rows"])
     if not total:
-        print(f"No run of {run_date} has rejected a row.")  # noqa: T201
+        console.result(f"No run of {run_date} has rejected a row.")
         return 0
     columns = [("reason", "left"), ("disposition", "left"), ("rows", "right"), ("for example", "left")]
     shown = [(row["reason"], row["disposition"], f"{row['rows']:,}", row["example"]) for row in reasons]
@@ -93,5 +106,5 @@ def show_rejects(run_date: date, csv: Path | None) -> int:
         with csv.open("wb") as file, connection().cursor().copy(query("crypto/copy_rejects"), bound) as copy:
             for block in copy:
                 file.write(block)
-        print(f"{total:,} rows written to {csv}")  # noqa: T201
+        console.result(f"{total:,} rows written to {csv}")
     return total

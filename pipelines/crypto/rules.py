@@ -34,7 +34,7 @@ class Rule:
         raise NotImplementedError
 
     def broken(self) -> sql.Composable | None:
-        """True of a row of ``staging.BT_CRYPTO_TRANSACTION_HISTORY`` that breaks the rule; None: no row can be named."""
+        """True of a row of staging that breaks the rule; None where the rule can't name rows."""
         return None
 
     def values(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 import luigi
 
@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from pipelines.warehouse import Connection
 
 
+Task = TypeVar("Task", bound="CryptoTask")
+
+
 def _settings() -> Settings:
     from pipelines.settings import settings
 
     return settings()
 
 
-class PolicyParameter(luigi.Parameter):  # type: ignore[misc]
+class PolicyParameter(luigi.Parameter[str]):
     """halt or quarantine."""
 
     def parse(self, value: str) -> str:
@@ -34,7 +37,7 @@ class PolicyParameter(luigi.Parameter):  # type: ignore[misc]
         return value
 
 
-class DaysParameter(luigi.IntParameter):  # type: ignore[misc]
+class DaysParameter(luigi.IntParameter):
     """A number of days, 1 or more."""
 
     def parse(self, value: str) -> int:
@@ -48,12 +51,16 @@ class CryptoTask(FlowTask):
 
     flow = "crypto"
     window_days = DaysParameter(
-        default=None, description="days to look back, the date included; default: CRYPTO_WINDOW_DAYS"
+        default=None,  # type: ignore[arg-type]
+        description="days to look back, the date included; default: CRYPTO_WINDOW_DAYS",
     )
     source = luigi.OptionalParameter(
         default=None, description="CSV, CSV.gz or Parquet file to load into raw history first"
     )
-    on_invalid = PolicyParameter(default=None, description="halt or quarantine; default: ON_INVALID")
+    on_invalid = PolicyParameter(
+        default=None,  # type: ignore[arg-type]
+        description="halt or quarantine; default: ON_INVALID",
+    )
     allow_mass_deactivation = luigi.BoolParameter(
         significant=False, description="merge even if most of the window's keys vanish"
     )
@@ -66,6 +73,10 @@ class CryptoTask(FlowTask):
             return super().default_of(name)
         with console.refusing():
             return _settings().crypto_window_days if name == "window_days" else _settings().on_invalid
+
+    def sibling(self, task: type[Task], **changed: Any) -> Task:
+        """Another task of the flow with this one's parameters."""
+        return cast(Task, self.clone(task, **changed))  # type: ignore[no-untyped-call]
 
     def check(self) -> None:
         if self.source and not Path(self.source).is_file():
@@ -152,7 +163,7 @@ class BuildEventsCandidate(CryptoStage):
     )  # fmt: skip
 
     def requires(self) -> list[Stage]:
-        return [self.clone(RawHistory)] if self.source or not self.no_top_up else []
+        return [self.sibling(RawHistory)] if self.source or not self.no_top_up else []
 
     def inputs(self) -> list[Stage]:
         return []  # whatever fills raw history: its version tells what is there
@@ -192,9 +203,9 @@ class Gate(CryptoStage):
 
     def docs(self) -> Path:
         """The folder of this gate's Data Docs, beside the other gate's of the same snapshot."""
-        record = self.clone(BuildEventsCandidate).record()
+        record = self.sibling(BuildEventsCandidate).record()
         assert record is not None
-        return _settings().state_dir.expanduser().resolve() / "data_docs" / record.details["snapshot_id"] / self.suite
+        return _settings().home / "data_docs" / str(record.details["snapshot_id"]) / self.suite
 
 
 class ValidateRaw(Gate):
@@ -204,7 +215,7 @@ class ValidateRaw(Gate):
     suite = "suite_raw_history"
 
     def requires(self) -> Stage:
-        return self.clone(BuildEventsCandidate)
+        return self.sibling(BuildEventsCandidate)
 
     def work(self, tx: Connection) -> Details | Refusal:
         from pipelines import warehouse
@@ -220,7 +231,7 @@ class ValidateCandidate(Gate):
     suite = "suite_staging_candidate"
 
     def requires(self) -> Stage:
-        return self.clone(ValidateRaw)
+        return self.sibling(ValidateRaw)
 
     def work(self, tx: Connection) -> Details | Refusal:
         from pipelines import warehouse
@@ -238,12 +249,12 @@ class MergeToProd(CryptoStage):
     code = ("pipelines/crypto/merge.py", "sql/crypto/merge.sql")
 
     def requires(self) -> Stage:
-        return self.clone(ValidateCandidate)
+        return self.sibling(ValidateCandidate)
 
     def work(self, tx: Connection) -> Details:
         from pipelines.crypto.merge import merge
 
-        proven = self.clone(ValidateCandidate).record()
+        proven = self.sibling(ValidateCandidate).record()
         assert proven is not None
         share = _settings().max_deactivation_share
         return dict(merge(tx, self.window(), proven.details["judged"], share, self.allow_mass_deactivation))
@@ -256,7 +267,7 @@ class VacuumAnalyzeProd(CryptoStage):
     code = ("sql/crypto/vacuum_prod.sql",)
 
     def requires(self) -> Stage:
-        return self.clone(MergeToProd)
+        return self.sibling(MergeToProd)
 
     def work(self, tx: Connection) -> Details:  # noqa: ARG002
         from pipelines import warehouse
@@ -273,12 +284,12 @@ class NotifySuccess(CryptoStage):
     stage = "notify_success"
 
     def requires(self) -> Stage:
-        return self.clone(VacuumAnalyzeProd)
+        return self.sibling(VacuumAnalyzeProd)
 
     def work(self, tx: Connection) -> Details:  # noqa: ARG002
         from pipelines import notify
 
-        merged = self.clone(MergeToProd).record()
+        merged = self.sibling(MergeToProd).record()
         assert merged is not None
         return {
             "told": notify.send(f"Crypto events of {self.date} are in production", console.in_words(merged.details))
@@ -291,7 +302,7 @@ class CryptoMerge(CryptoTask, Root):
     last: ClassVar[type[CryptoStage]] = MergeToProd
 
     def requires(self) -> Stage:
-        return self.clone(self.last)
+        return self.sibling(self.last)
 
     def stages(self) -> list[Stage]:
         """The stages of this run, first to last."""
@@ -315,12 +326,12 @@ class CryptoPipeline(CryptoMerge):
 
 
 class CryptoBackfill(CryptoTask, Root):
-    """All of raw history up to the date, month by month; a rerun goes on where the last one ended. Generates nothing."""
+    """All of raw history up to the date, month by month; a rerun goes on where the last one ended. Generates none."""
 
-    window_days = None
+    window_days = None  # type: ignore[assignment] # a step is a month
 
     def requires(self) -> list[Stage]:
-        return [self.clone(RawHistory, window_days=1)] if self.source else []
+        return [self.sibling(RawHistory, window_days=1)] if self.source else []
 
     def months(self) -> list[CryptoMerge]:
         """One step per month of raw history."""
@@ -328,7 +339,7 @@ class CryptoBackfill(CryptoTask, Root):
         from pipelines.crypto.window import months
 
         return [
-            self.clone(CryptoMerge, date=last, window_days=last.day, source=None, no_top_up=True, quiet=True)
+            self.sibling(CryptoMerge, date=last, window_days=last.day, source=None, no_top_up=True, quiet=True)
             for last in months(warehouse.connection(), self.date)
         ]
 
