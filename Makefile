@@ -26,7 +26,7 @@ crypto: setup  ## run the crypto flow on the embedded PostgreSQL
 	@$(BIN)/luigi --module pipelines CryptoMerge
 
 test: setup  ## lint, types and all tests, through tox
-	@$(BIN)/tox
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/tox
 
 bench-crypto: setup  ## compare the crypto flow with hand-written SQL, the plain way and dbt
 	@$(BIN)/python -m benchmarks.crypto

@@ -78,7 +78,7 @@ class Settings(BaseSettings):
 def _refuse_misspelt() -> None:
     ours = [name.upper() for name in Settings.model_fields]
     for name in os.environ:
-        if name not in ours and (close := difflib.get_close_matches(name, ours, n=1, cutoff=0.92)):
+        if name not in ours and (close := difflib.get_close_matches(name, ours, n=1, cutoff=0.9)):
             raise UsageError(f"{name} is not a setting. Did you mean {close[0]}?")
 
 

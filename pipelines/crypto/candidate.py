@@ -27,22 +27,31 @@ def build_candidate(tx: Connection, window: Window) -> dict[str, int | str]:
         ``snapshot_id``, rows ``read`` and, of them, ``redelivered``.
 
     Raises:
-        GateFailed: the raw table lacks a column that the rules speak of.
+        GateFailed: the raw table has not the shape that the flow's SQL needs.
     """
-    _require_columns(tx)
+    require_columns(tx)
     snapshot_id = f"{window.run_date}_{uuid.uuid4().hex[:12]}"
     tx.execute(query("crypto/empty_staging"))
     read = tx.execute(query("crypto/copy_window"), window.bound()).rowcount
     tx.execute(query("crypto/analyze_staging"))
-    redelivered = one(tx, "crypto/mark_repeats", {})["redelivered"]
+    repeats = tx.execute(query("crypto/find_repeats")).rowcount
+    redelivered = one(tx, "crypto/mark_repeats", {})["redelivered"] if repeats else 0
     tx.execute(query("crypto/note_snapshot"), {"snapshot_id": snapshot_id, **window.bound()})
     return {"snapshot_id": snapshot_id, "read": read, "redelivered": redelivered}
 
 
-def _require_columns(tx: Connection) -> None:
-    there = {row["name"] for row in tx.execute(query("crypto/raw_columns"))}
-    if missing := [name for name in RAW_COLUMNS if name not in there]:
+def require_columns(tx: Connection) -> None:
+    """See that the raw table has the columns that the flow's SQL names; the raw gate asks for its exact shape.
+
+    Raises:
+        GateFailed: a column is missing, or user_id is no integer.
+    """
+    there = {row["name"]: row["type"] for row in tx.execute(query("crypto/raw_columns"))}
+    problems = [f"raw_columns: it has no column {name}" for name in RAW_COLUMNS if name not in there]
+    if there.get("user_id", "bigint") not in ("bigint", "integer", "smallint"):
+        problems.append(f"user_id_type: user_id is {there['user_id']}, not bigint")
+    if problems:
         raise GateFailed(
-            f"raw.BT_CRYPTO_TRANSACTION_HISTORY breaks rule raw_columns: it has no column {', '.join(missing)}. "
-            "Production was not touched. Give the column back its name and run again."
+            f"raw.BT_CRYPTO_TRANSACTION_HISTORY breaks rule {'; '.join(problems)}. "
+            "Production was not touched. Give the table its shape back (sql/schema/02_raw_history.sql) and run again."
         )

@@ -50,7 +50,7 @@ def validate_raw(
     """
     snapshot = _own_snapshot(tx, window)
     quality.loaded()
-    tx.execute(query("crypto/bring_back"))
+    tx.execute(query("crypto/bring_back"), snapshot)
     row_rules = rules.raw_rules(snapshot["today"], known.sites, known.types)
     suites = [
         _suite("suite_raw_table", "raw", "bt_crypto_transaction_history", rules.RAW_TABLE_RULES),

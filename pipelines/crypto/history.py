@@ -193,7 +193,7 @@ def _positions(path: Path, header: str) -> dict[str, int]:
     problems = [f"column {name} is missing" for name in COLUMNS if name not in names]
     problems += [f"column {name[:40]!r} is unknown" for name in names if name not in COLUMNS]
     problems += [f"column {name} is there twice" for name in COLUMNS if names.count(name) > 1]
-    if DAMAGED in header or not header.isprintable():
+    if DAMAGED in header or not header.replace("\t", " ").isprintable():
         problems = ["this is no text: neither CSV nor Parquet"]
     elif delimiter := next((each for each in ";\t|" if header.count(each) >= len(COLUMNS) - 1), None):
         problems = [f"the delimiter is {delimiter!r}, it must be a comma"]
@@ -226,17 +226,21 @@ def _text_lines(path: Path, file: IO[bytes] | gzip.GzipFile) -> Iterator[str]:
         whole, newline, rest = block.rpartition(b"\n")
         if newline:
             piece = pending + whole + newline
+            if piece.find(b"\n") > MAX_LINE_BYTES:
+                raise _too_long(path, lines + 1)
             lines += piece.count(b"\n")
             yield _text(piece)
             pending = rest
         else:
             pending += block
         if len(pending) > MAX_LINE_BYTES:
-            raise BadFile(
-                f"{path}, line {lines + 1}: longer than {MAX_LINE_BYTES:,} bytes: this is no history. Nothing was loaded."
-            )
+            raise _too_long(path, lines + 1)
     if pending:
         yield _text(pending)
+
+
+def _too_long(path: Path, line: int) -> BadFile:
+    return BadFile(f"{path}, line {line}: longer than {MAX_LINE_BYTES:,} bytes: no history. Nothing was loaded.")
 
 
 def _text(piece: bytes) -> str:
@@ -272,6 +276,9 @@ def _as_text(column: pyarrow.Array, name: str, path: Path) -> pyarrow.Array:
             return pc.strftime(column, format="%d/%m/%Y")
         if pyarrow.types.is_floating(column.type):
             column = pc.if_else(pc.is_nan(column), None, column)
+            whole = pc.and_(pc.equal(column, pc.floor(column)), pc.less_equal(pc.abs(column), 2.0**53))
+            if pc.all(whole).as_py():
+                column = column.cast(pyarrow.int64())  # ids with a missing one among them, as pandas writes them
         return pc.replace_substring_regex(column.cast(pyarrow.string()), pattern="[\r\n]", replacement=DAMAGED)
     except pyarrow.ArrowException:
         raise BadFile(f"{path}, column {name}: {column.type} cannot be read as text. Nothing was loaded.") from None

@@ -25,18 +25,25 @@ def merge(
     Raises:
         MassDeactivation: more would vanish; nothing was written.
     """
-    guard = {"max_deactivation_share": max_deactivation_share, "allow_mass_deactivation": allow_mass_deactivation}
-    counts = one(tx, "crypto/merge", {**window.bound(), **guard})
-    if not counts.pop("merged"):
+    tx.execute(query("crypto/find_changes"), window.bound())
+    changes = one(tx, "crypto/count_changes", {})
+    if changes["deactivated"] and not allow_mass_deactivation:
+        _refuse_outage(tx, window, changes["deactivated"], max_deactivation_share)
+    tx.execute(query("crypto/deactivate"), window.bound())
+    tx.execute(query("crypto/upsert"))
+    tx.execute(query("crypto/insert_new"))
+    changed = changes["inserted"] + changes["updated"] + changes["reactivated"]
+    return {"valid": valid, **changes, "unchanged": valid - changed}
+
+
+def _refuse_outage(tx: Connection, window: Window, vanishing: int, max_share: float) -> None:
+    active = one(tx, "crypto/count_active", window.bound())["keys"]
+    if vanishing > max_share * active:
         raise MassDeactivation(
-            f"The merge would deactivate {counts['deactivated']:,} of the {counts['active_before']:,} active keys from "
-            f"{window.start} to {window.run_date}: more than MAX_DEACTIVATION_SHARE={max_deactivation_share:g}. It "
-            "looks like an upstream outage; production was not touched. If those rows are really gone, run again with "
-            "--allow-mass-deactivation."
+            f"The merge would deactivate {vanishing:,} of the {active:,} active keys from {window.start} to "
+            f"{window.run_date}: more than MAX_DEACTIVATION_SHARE={max_share:g}. It looks like an upstream outage; "
+            "production was not touched. If those rows are really gone, run again with --allow-mass-deactivation."
         )
-    changed = counts["inserted"] + counts["updated"] + counts["reactivated"]
-    del counts["active_before"]
-    return {"valid": valid, **counts, "unchanged": valid - changed}
 
 
 def vacuum(connection: Connection) -> None:

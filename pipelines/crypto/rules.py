@@ -17,8 +17,9 @@ from psycopg import sql
 if TYPE_CHECKING:
     from great_expectations.expectations import Expectation
 
-# Larger than any NUMERIC(18, …): with it a range also refuses 'NaN', which PostgreSQL sorts above all numbers.
-BEYOND = 10**18
+# Above every price, units and value that the columns can hold: with it as a maximum, a range refuses 'NaN' too, which
+# PostgreSQL sorts above all numbers.
+BEYOND = 10**30
 DATE_FORMAT = "^[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}$"
 KEY = ("site_id", "user_id", "purchase_date", "crypto_type")
 

@@ -138,10 +138,10 @@ class RawHistory(CryptoStage):
         return {"sha256": sha256_of(Path(self.source))}
 
     def work(self, tx: Connection) -> Details | Refusal:
-        from pipelines import quality
         from pipelines.crypto import history
+        from pipelines.crypto.candidate import require_columns
 
-        quality.load_early()
+        require_columns(tx)
         policy, known = self.policy(), self.known()
         if self.source:
             sha256 = self._source_versions()["sha256"]
@@ -158,8 +158,8 @@ class BuildEventsCandidate(CryptoStage):
 
     stage = "build_events_candidate"
     code = (
-        "pipelines/crypto/candidate.py", "sql/crypto/copy_window.sql", "sql/crypto/mark_repeats.sql",
-        "sql/schema/04_staging.sql",
+        "pipelines/crypto/candidate.py", "sql/crypto/copy_window.sql", "sql/crypto/find_repeats.sql",
+        "sql/crypto/mark_repeats.sql", "sql/schema/04_staging.sql",
     )  # fmt: skip
 
     def requires(self) -> list[Stage]:
@@ -177,10 +177,8 @@ class BuildEventsCandidate(CryptoStage):
         return self.of_snapshot_in_staging()
 
     def work(self, tx: Connection) -> Details:
-        from pipelines import quality
         from pipelines.crypto.candidate import build_candidate
 
-        quality.load_early()
         return build_candidate(tx, self.window())
 
 
@@ -200,6 +198,14 @@ class Gate(CryptoStage):
 
     def still_there(self) -> bool:
         return self.of_snapshot_in_staging()
+
+    def complete(self) -> bool:
+        from pipelines import quality
+
+        if complete := super().complete():
+            return complete
+        quality.load_early()  # it will be needed, and the database has work to do before
+        return False
 
     def docs(self) -> Path:
         """The folder of this gate's Data Docs, beside the other gate's of the same snapshot."""
@@ -246,7 +252,10 @@ class MergeToProd(CryptoStage):
     """Production is what was proven."""
 
     stage = "merge_to_prod"
-    code = ("pipelines/crypto/merge.py", "sql/crypto/merge.sql")
+    code = (
+        "pipelines/crypto/merge.py", "sql/crypto/find_changes.sql", "sql/crypto/deactivate.sql",
+        "sql/crypto/upsert.sql", "sql/crypto/insert_new.sql",
+    )  # fmt: skip
 
     def requires(self) -> Stage:
         return self.sibling(ValidateCandidate)

@@ -1,12 +1,5 @@
 -- Rows that share a key: exact copies of the first one are re-deliveries; where versions differ, all are in conflict.
-WITH repeated AS (
-    SELECT site_id, user_id, purchase_day, crypto_type
-    FROM staging.BT_CRYPTO_TRANSACTION_HISTORY
-    WHERE site_id IS NOT NULL AND user_id IS NOT NULL AND purchase_day IS NOT NULL AND crypto_type IS NOT NULL
-    GROUP BY site_id, user_id, purchase_day, crypto_type
-    HAVING count(*) > 1
-),
-versions AS (
+WITH versions AS (
     SELECT
         ingest_id, site_id, user_id, purchase_day, crypto_type,
         row_number() OVER same_row > 1 AS redelivered,

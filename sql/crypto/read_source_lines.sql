@@ -7,7 +7,7 @@ WITH split AS (
         WHEN line ~ '^("([^"]|"")*"|[^",]*)(,("([^"]|"")*"|[^",]*))*$' THEN ARRAY(
             SELECT CASE WHEN part[2] LIKE '"%%' THEN replace(substr(part[2], 2, length(part[2]) - 2), '""', '"')
                         ELSE part[2] END
-            FROM regexp_matches(line, '(^|,)("(?:[^"]|"")*"|[^",]*)', 'g') WITH ORDINALITY AS found (part, position)
+            FROM regexp_matches(',' || line, '(,)("(?:[^"]|"")*"|[^",]*)', 'g') WITH ORDINALITY AS found (part, position)
             ORDER BY position
         )
     END AS field

@@ -1,0 +1,1 @@
+select * from {{ ref('stg_crypto_events') }} where purchase_value < 0

