@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
-import importlib.util
+import importlib
 import logging
 import os
 import re
@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 import threading
+import types
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -45,39 +46,32 @@ class Failure:
     said: str
 
 
+class _Later(types.ModuleType):
+    """Stands for a module until something of it is used."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(self.__name__), name)
+
+
 def _load() -> Any:
     """Import Great Expectations: without telemetry, and without what it imports but judging a table never uses."""
     if "great_expectations" in sys.modules:
         return sys.modules["great_expectations"]
     os.environ["GX_ANALYTICS_ENABLED"] = "False"
-    _postpone("scipy.stats")
-    hide_spark = "pyspark" not in sys.modules
-    if hide_spark:
-        sys.modules["pyspark"] = None  # type: ignore[assignment]
+    stand_ins: dict[str, Any] = {name: _Later(name) for name in ("scipy.stats", "altair")} | {"pyspark": None}
+    stand_ins = {name: module for name, module in stand_ins.items() if name not in sys.modules}
+    sys.modules.update(stand_ins)
+    gc.disable()  # nothing of what is imported will be garbage: looking for it costs a tenth of the time
     try:
-        gc.disable()  # nothing of what is imported will be garbage: looking for it costs a tenth of the time
         import great_expectations
         import great_expectations.expectations
     finally:
         gc.enable()
         atexit.register(gc.freeze)  # nor at the end: half a second
-        if hide_spark:
-            del sys.modules["pyspark"]
+        for name in stand_ins:
+            del sys.modules[name]
     _count_keys_once()
     return great_expectations
-
-
-def _postpone(name: str) -> None:
-    """Let a submodule be imported by its first use, not by its import."""
-    spec = importlib.util.find_spec(name)
-    if name in sys.modules or spec is None or spec.loader is None:
-        return
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    module = importlib.util.module_from_spec(spec)
-    parent, _, child = name.rpartition(".")
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    setattr(sys.modules[parent], child, module)
 
 
 def _count_keys_once() -> None:
@@ -117,7 +111,7 @@ def load_early() -> None:
     """Start the import (seconds) in a thread, so that it goes on while the database works."""
     global _importing
     if _importing is None:
-        _importing = threading.Thread(target=_load, name="import great_expectations", daemon=True)
+        _importing = threading.Thread(target=_load, name="import great_expectations")
         _importing.start()
 
 
@@ -148,15 +142,15 @@ def judge(url: str, suites: Sequence[Suite], docs: Path, title: str) -> list[Fai
         warnings.simplefilter("ignore")  # of its own deprecations, and of PostgreSQL by its generic door
         context = gx.get_context(mode="ephemeral", project_config=_in_memory())
         source = context.data_sources.add_sql("warehouse", connection_string=url)
-        definitions = [_definition(gx, context, source, suite) for suite in suites]
-        result = _run(gx, context, definitions, title, "BOOLEAN_ONLY")
-        if failures := _failures(result):
-            result = _run(gx, context, definitions, title, "SUMMARY")
+        asked = [_asked(gx, source, suite) for suite in suites]
+        answers = [batch.validate(suite, result_format="BOOLEAN_ONLY") for batch, suite in asked]
+        if failures := _failures(answers):
+            answers = [batch.validate(suite, result_format="SUMMARY") for batch, suite in asked]
         source.get_engine().dispose()
         docs.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".docs-", dir=docs.parent) as scratch:
             site = Path(scratch) / "site"
-            _write_docs(site, title, list(result.run_results.values()), failures)
+            _write_docs(site, title, answers, failures)
             shutil.rmtree(docs, ignore_errors=True)
             site.rename(docs)
     return failures
@@ -177,29 +171,20 @@ def _in_memory() -> Any:
     )
 
 
-def _definition(gx: Any, context: Any, source: Any, suite: Suite) -> Any:
+def _asked(gx: Any, source: Any, suite: Suite) -> tuple[Any, Any]:
+    """A suite's table as a batch, and its expectations, each with its reason."""
     asset = source.add_table_asset(name=suite.name, table_name=suite.table, schema_name=suite.schema)
-    batch = asset.add_batch_definition_whole_table("all rows")
     expectations = gx.ExpectationSuite(name=suite.name)
     for reason, expectation in suite.expectations.items():
         expectation.meta = {"reason": reason}
         expectations.add_expectation(expectation)
-    return context.validation_definitions.add(
-        gx.ValidationDefinition(name=suite.name, data=batch, suite=context.suites.add(expectations))
-    )
+    return asset.add_batch_definition_whole_table("all rows").get_batch(), expectations
 
 
-def _run(gx: Any, context: Any, definitions: list[Any], title: str, result_format: str) -> Any:
-    checkpoint = context.checkpoints.add_or_update(
-        gx.Checkpoint(name=title, validation_definitions=definitions, result_format=result_format)
-    )
-    return checkpoint.run()
-
-
-def _failures(result: Any) -> list[Failure]:
+def _failures(answers: list[Any]) -> list[Failure]:
     return [
         Failure(answer.suite_name, each.expectation_config.meta["reason"], _said(each))
-        for answer in result.run_results.values()
+        for answer in answers
         for each in answer.results
         if not each.success
     ]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Versions = dict[str, Any]
 _pinned: dict[str, Versions] = {}
-_ran: dict[str, float] = {}
+_began: datetime | None = None  # when this run took its lock, by the clock of the database
 
 
 class Refusal:
@@ -174,12 +174,12 @@ class Stage(FlowTask):
                     self.output().write(tx, self.fingerprint(), outcome, seconds)
             if isinstance(outcome, Refusal):
                 raise outcome.error
-            _ran[self.task_id] = seconds
             say(outcome)
 
     def ran_for(self) -> float | None:
-        """Seconds that the stage took in this process; None where it had nothing to do."""
-        return _ran.get(self.task_id)
+        """Seconds that the stage took in this run; None where it had nothing to do."""
+        record = self.record()
+        return record.seconds if record and _began and record.finished_at >= _began else None
 
     def _source_versions(self) -> Versions:
         from pipelines import warehouse
@@ -211,7 +211,9 @@ def begin_run(task: FlowTask) -> None:
     """The first question of a run takes the flow's lock; what is asked and done after that is one run."""
     from pipelines import warehouse
 
+    global _began
     console.tame_luigi()
     with console.refusing():
         if warehouse.lock(task.flow, console.note):
+            _began = warehouse.one(warehouse.connection(), "clock", {})["now"]
             task.check()

@@ -26,7 +26,7 @@ SQL_DIR = ROOT / "sql"
 
 # One connection per process: it holds the flow's lock, so that losing the lock means losing the work too.
 _connections: dict[int, Connection] = {}
-_locks: dict[str, Connection] = {}
+_locks: dict[str, tuple[int, Connection]] = {}  # by flow: the process that holds it, and with which connection
 
 
 @lru_cache
@@ -204,13 +204,14 @@ def lock(flow: str, waiting: Callable[[str], None]) -> bool:
     Raises:
         AlreadyRunning: another run still held it after ``LOCK_WAIT_SECONDS``.
     """
-    if _locks.get(flow) is connection():
+    pid, held_by = _locks.get(flow, (0, None))
+    if pid == os.getppid() or held_by is connection():  # luigi --workers forks: the parent's lock is the run's
         return False
     give_up = time.monotonic() + settings().lock_wait_seconds
     told = False
     while True:
         if one(connection(), "try_lock", {"flow": flow})["locked"]:
-            _locks[flow] = connection()
+            _locks[flow] = os.getpid(), connection()
             return True
         holder = connection().execute(query("lock_holder"), {"flow": flow}).fetchone()
         who = f"{holder['who']} since {holder['since']:%H:%M:%S}" if holder else "another run"

@@ -45,7 +45,6 @@ def own_environment(state: Path) -> None:
 def new_run() -> None:
     """Forget what a run of this process knows, and give back its lock: what comes next is another run."""
     stage._pinned.clear()
-    stage._ran.clear()
     luigi_library.task_register.Register.clear_instance_cache()
     warehouse.connection().execute("SELECT pg_advisory_unlock_all()")
     warehouse._locks.clear()

@@ -202,8 +202,8 @@ CANDIDATE_RULES: tuple[Rule, ...] = (
     # No row predicate: the raw rules about price and units name the rows already.
     FromGallery("purchase_value", "purchase_value_negative", "ExpectColumnValuesToBeBetween",
                 (("min_value", 0), ("max_value", BEYOND))),
-    FromGallery("", "purchase_value_wrong", "ExpectColumnPairValuesToBeEqual",
-                (("column_A", "purchase_value"), ("column_B", "price_times_units"))),
+    FromGallery("value_error", "purchase_value_wrong", "ExpectColumnValuesToBeBetween",
+                (("min_value", 0), ("max_value", 0))),  # purchase_value - round(price * units, 8), taken anew by the view
     UniqueKey("key_conflict", "key_conflict"),
 )  # fmt: skip
 

@@ -148,3 +148,25 @@ def test_a_run_under_constant_ingestion_ends_and_loads_its_snapshot(code: Path, 
     assert {row["rows_judged"] for row in judged} == {loaded["count"]}, "loaded exactly what was judged"
     assert ran(code) == ALL, "what arrived meanwhile belongs to the next run"
     assert database.execute("SELECT count(*) FROM prod.bt_crypto_events").fetchone() == {"count": 20 + user - 1000}
+
+
+def test_a_server_killed_before_the_merge_loses_staging_and_nothing_else(code: Path, tmp_path: Path) -> None:
+    """Staging is unlogged: after a crash of the server it is empty, and a rerun must not merge that."""
+    home = tmp_path / "home"
+    home.mkdir()
+    argv, env = command(code)
+    env |= {"STATE_DIR": str(home), "MIN_ROWS_PER_DAY": "20"}
+    env.pop("POSTGRES_DSN", None)
+    first_three = (
+        "import os, datetime, pipelines\n"
+        f"stages = pipelines.CryptoMerge(date=datetime.date.fromisoformat({DATE!r})).stages()\n"
+        "for stage in stages[:-1]: stage.run()\n"
+        "os._exit(0)"  # as if killed: the server stays
+    )
+    subprocess.run([sys.executable, "-c", first_three], cwd=code, env=env, check=True, capture_output=True)
+    pid = int((home / "postgres" / "postmaster.pid").read_text().split()[0])
+    os.kill(pid, signal.SIGKILL)
+    done = subprocess.run(argv, cwd=code, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"(\w+) done in", done.stderr) == ALL
+    assert re.search(r"inserted +100\n", done.stdout), done.stdout
