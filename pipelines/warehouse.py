@@ -65,6 +65,7 @@ def _start_embedded() -> str:
         server = get_server(home, start=False)
         with server._lock:
             _forget_dead_owners(home / ".handle_pids.json")
+            _forget_dead_server(home)
             if new:
                 server.ensure_pgdata_inited()
                 with (home / "postgresql.conf").open("a", encoding="utf-8") as conf:
@@ -83,6 +84,25 @@ def _forget_dead_owners(path: Path) -> None:
 
     with suppress(FileNotFoundError, ValueError):
         path.write_text(json.dumps([pid for pid in json.loads(path.read_text()) if psutil.pid_exists(pid)]))
+
+
+def _forget_dead_server(home: Path) -> None:
+    """A server that was killed leaves its pid, which may be a zombie's by now, or another program's."""
+    import psutil
+
+    pid_file = home / "postmaster.pid"
+    if not pid_file.exists():
+        return
+    facts = pid_file.read_text().splitlines()
+    with suppress(psutil.NoSuchProcess):
+        server = psutil.Process(int(facts[0]))
+        if server.name().startswith("postgres") and server.status() != psutil.STATUS_ZOMBIE:
+            return
+    give_up = time.monotonic() + 10
+    while time.monotonic() < give_up and any(each.info["cwd"] == str(home) for each in psutil.process_iter(["cwd"])):
+        time.sleep(0.1)  # its children notice that it is gone, and go too
+    for left in (pid_file, *Path(facts[4]).glob(".s.PGSQL.*")):
+        left.unlink(missing_ok=True)
 
 
 def connect(**options: Any) -> Connection:

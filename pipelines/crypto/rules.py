@@ -203,7 +203,7 @@ CANDIDATE_RULES: tuple[Rule, ...] = (
     FromGallery("purchase_value", "purchase_value_negative", "ExpectColumnValuesToBeBetween",
                 (("min_value", 0), ("max_value", BEYOND))),
     FromGallery("value_error", "purchase_value_wrong", "ExpectColumnValuesToBeBetween",
-                (("min_value", 0), ("max_value", 0))),  # purchase_value - round(price * units, 8), taken anew by the view
+                (("min_value", 0), ("max_value", 0))),  # the view takes price * units anew
     UniqueKey("key_conflict", "key_conflict"),
 )  # fmt: skip
 
