@@ -101,7 +101,7 @@ def _forget_dead_server(home: Path) -> None:
     give_up = time.monotonic() + 10
     while time.monotonic() < give_up and any(each.info["cwd"] == str(home) for each in psutil.process_iter(["cwd"])):
         time.sleep(0.1)  # its children notice that it is gone, and go too
-    for left in (pid_file, *Path(facts[4]).glob(".s.PGSQL.*")):
+    for left in (pid_file, *Path(facts[4]).glob(f".s.PGSQL.{facts[3]}*")):
         left.unlink(missing_ok=True)
 
 

@@ -169,4 +169,4 @@ def test_a_server_killed_before_the_merge_loses_staging_and_nothing_else(code: P
     done = subprocess.run(argv, cwd=code, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert re.findall(r"(\w+) done in", done.stderr) == ALL
-    assert re.search(r"inserted +100\n", done.stdout), done.stdout
+    assert re.search(r"inserted +100 ", done.stdout), done.stdout
