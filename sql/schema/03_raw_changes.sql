@@ -7,49 +7,29 @@ CREATE TABLE IF NOT EXISTS raw.day_changes (
     PRIMARY KEY (day, backend)
 );
 
-CREATE OR REPLACE FUNCTION raw.count_inserted() RETURNS trigger
+-- Security definer: whoever may write history need not be able to write here.
+CREATE OR REPLACE FUNCTION raw.count_changes() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
-    INSERT INTO raw.day_changes AS seen (day, backend, changes)
-    SELECT coalesce(purchase_day, '-infinity'), pg_backend_pid(), count(*) FROM now_there GROUP BY 1
-    ON CONFLICT (day, backend) DO UPDATE SET changes = seen.changes + excluded.changes;
-    RETURN NULL;
-END $$;
-
-CREATE OR REPLACE FUNCTION raw.count_deleted() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
-BEGIN
-    INSERT INTO raw.day_changes AS seen (day, backend, changes)
-    SELECT coalesce(purchase_day, '-infinity'), pg_backend_pid(), count(*) FROM was_there GROUP BY 1
-    ON CONFLICT (day, backend) DO UPDATE SET changes = seen.changes + excluded.changes;
-    RETURN NULL;
-END $$;
-
-CREATE OR REPLACE FUNCTION raw.count_updated() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
-BEGIN
-    INSERT INTO raw.day_changes AS seen (day, backend, changes)
-    SELECT coalesce(purchase_day, '-infinity'), pg_backend_pid(), count(*)
-    FROM (SELECT purchase_day FROM was_there UNION ALL SELECT purchase_day FROM now_there) AS touched
-    GROUP BY 1
-    ON CONFLICT (day, backend) DO UPDATE SET changes = seen.changes + excluded.changes;
-    RETURN NULL;
-END $$;
-
-CREATE OR REPLACE FUNCTION raw.count_truncated() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
-BEGIN
-    INSERT INTO raw.day_changes AS seen (day, backend, changes)
-    VALUES ('-infinity', pg_backend_pid(), 1)
-    ON CONFLICT (day, backend) DO UPDATE SET changes = seen.changes + excluded.changes;
+    IF TG_OP = 'TRUNCATE' THEN
+        INSERT INTO raw.day_changes AS seen (day, backend, changes)
+        VALUES ('-infinity', pg_backend_pid(), 1)
+        ON CONFLICT (day, backend) DO UPDATE SET changes = seen.changes + excluded.changes;
+    ELSE
+        INSERT INTO raw.day_changes AS seen (day, backend, changes)
+        SELECT coalesce(purchase_day, '-infinity'), pg_backend_pid(), count(*) FROM touched GROUP BY 1
+        ON CONFLICT (day, backend) DO UPDATE SET changes = seen.changes + excluded.changes;
+    END IF;
     RETURN NULL;
 END $$;
 
 CREATE OR REPLACE TRIGGER count_inserted AFTER INSERT ON raw.BT_CRYPTO_TRANSACTION_HISTORY
-    REFERENCING NEW TABLE AS now_there FOR EACH STATEMENT EXECUTE FUNCTION raw.count_inserted();
+    REFERENCING NEW TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION raw.count_changes();
 CREATE OR REPLACE TRIGGER count_deleted AFTER DELETE ON raw.BT_CRYPTO_TRANSACTION_HISTORY
-    REFERENCING OLD TABLE AS was_there FOR EACH STATEMENT EXECUTE FUNCTION raw.count_deleted();
-CREATE OR REPLACE TRIGGER count_updated AFTER UPDATE ON raw.BT_CRYPTO_TRANSACTION_HISTORY
-    REFERENCING OLD TABLE AS was_there NEW TABLE AS now_there FOR EACH STATEMENT EXECUTE FUNCTION raw.count_updated();
+    REFERENCING OLD TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION raw.count_changes();
+CREATE OR REPLACE TRIGGER count_updated_from AFTER UPDATE ON raw.BT_CRYPTO_TRANSACTION_HISTORY
+    REFERENCING OLD TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION raw.count_changes();
+CREATE OR REPLACE TRIGGER count_updated_to AFTER UPDATE ON raw.BT_CRYPTO_TRANSACTION_HISTORY
+    REFERENCING NEW TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION raw.count_changes();
 CREATE OR REPLACE TRIGGER count_truncated AFTER TRUNCATE ON raw.BT_CRYPTO_TRANSACTION_HISTORY
-    FOR EACH STATEMENT EXECUTE FUNCTION raw.count_truncated();
+    FOR EACH STATEMENT EXECUTE FUNCTION raw.count_changes();
