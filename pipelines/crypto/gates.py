@@ -127,7 +127,7 @@ def _why_halt(
     unexplained = [failure for failure in failures if not reasons.get(failure.reason)]
     if not quarantine or unexplained:
         told = [f"{failure.reason} {failure.said}" for failure in unexplained]
-        return told + [f"{reason}: {rows:,} rows" for reason, rows in reasons.items()]
+        return told + _counted(reasons)
     rejected, judged = counts["rejected"], counts["judged"]
     if rejected and rejected >= policy.max_reject_share * judged:
         share = f"{rejected:,} of {judged:,} rows are bad ({rejected / judged:.1%}): not under MAX_REJECT_SHARE"
@@ -135,6 +135,10 @@ def _why_halt(
             f"{reason}: {rows:,} rows" for reason, rows in reasons.items()
         ]
     return []
+
+
+def _counted(reasons: dict[str, int]) -> list[str]:
+    return [f"{reason}: {rows:,} row{'s' if rows > 1 else ''}" for reason, rows in reasons.items()]
 
 
 def _told(suite: str, snapshot: Row, why: list[str], docs: Path) -> str:

@@ -59,6 +59,8 @@ def show_backfill(months: list[list[Stage]]) -> None:
         shown.append((str(stages[-1].date)[:7], *(f"{told.get(name, 0):,}" for name in COUNTS)))
     headings = [("month", "left"), *((name, "right") for name in COUNTS)]
     console.grid("Crypto events, month by month", headings, shown)
+    if all(stage.ran_for() is None for stages in months for stage in stages):
+        console.result("Nothing to do: every month is as it was when it was loaded.")
 
 
 def show_status() -> None:

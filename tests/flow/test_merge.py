@@ -1,0 +1,111 @@
+"""What the merge does to production, and what it leaves alone."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from pipelines.errors import GateFailed, MassDeactivation
+from pipelines.warehouse import Connection
+from tests.helpers import HISTORY, insert_rows, luigi, rows_of, run_flow, set_settings
+
+EVENTS = "prod.bt_crypto_events"
+
+
+def purchases(*users: int, day: str = "1/2/2023", price: object = 100) -> list[tuple[object, ...]]:
+    return [("BRASIL", user, day, "ETH", price, 2) for user in users]
+
+
+def events(database: Connection) -> dict[int, dict[str, Any]]:
+    return {row["user_id"]: row for row in rows_of(database, EVENTS)}
+
+
+def counts(told: dict[str, Any]) -> dict[str, int]:
+    names = ("inserted", "updated", "reactivated", "deactivated", "unchanged")
+    return {name: told[name] for name in names if told[name]}
+
+
+def test_only_rows_that_differ_are_touched(database: Connection) -> None:
+    insert_rows(database, *purchases(1, 2, 3, 4, 5, 6))
+    assert counts(run_flow()) == {"inserted": 6}
+    first = events(database)
+
+    database.execute(f"UPDATE {HISTORY} SET purchase_price = 150 WHERE user_id = 2")
+    database.execute(f"DELETE FROM {HISTORY} WHERE user_id = 3")
+    insert_rows(database, *purchases(7))
+    assert counts(run_flow()) == {"inserted": 1, "updated": 1, "deactivated": 1, "unchanged": 4}
+    second = events(database)
+    assert {user for user in first if second[user]["updated_at"] != first[user]["updated_at"]} == {2, 3}
+    assert all(second[user]["created_at"] == first[user]["created_at"] for user in first)
+    assert (second[2]["purchase_price"], second[2]["purchase_value"]) == (150, 300)
+    assert [user for user, row in second.items() if not row["is_active"]] == [3]
+    assert second[3]["purchase_price"] == 100, "deactivated logically: its values stay"
+
+    insert_rows(database, *purchases(3, price=80))
+    assert counts(run_flow()) == {"reactivated": 1, "unchanged": 6}
+    assert (events(database)[3]["purchase_price"], events(database)[3]["is_active"]) == (80, True)
+
+
+def test_other_days_are_left_alone(database: Connection) -> None:
+    insert_rows(database, *purchases(1, day="1/1/2023"), *purchases(2))
+    run_flow(date(2023, 1, 1))
+    database.execute(f"DELETE FROM {HISTORY} WHERE user_id = 1")
+    run_flow()
+    assert {user: row["is_active"] for user, row in events(database).items()} == {1: True, 2: True}
+
+
+def test_a_key_whose_new_version_is_quarantined_stays_as_it_is(database: Connection, monkeypatch: Any) -> None:
+    set_settings(monkeypatch, MAX_REJECT_SHARE="0.5")
+    insert_rows(database, *purchases(1, 2, 3, 4))
+    run_flow()
+    database.execute(f"UPDATE {HISTORY} SET purchase_price = -1 WHERE user_id = 1")
+    insert_rows(database, *purchases(2, price=999))  # two versions of one key
+    before = events(database)
+    with pytest.raises(GateFailed):
+        run_flow()
+    assert events(database) == before
+    with pytest.raises(GateFailed, match="not under MAX_REJECT_SHARE"):
+        run_flow(on_invalid="quarantine")  # 3 of 5 rows
+    set_settings(monkeypatch, MAX_REJECT_SHARE="0.61")
+    assert counts(run_flow(on_invalid="quarantine")) == {"unchanged": 2}
+    assert events(database) == before
+
+
+def test_an_upstream_outage_is_refused_and_the_flag_overrules(database: Connection) -> None:
+    insert_rows(database, *purchases(*range(1, 11)))
+    run_flow()
+    database.execute(f"DELETE FROM {HISTORY} WHERE user_id > 4")
+    before = events(database)
+    with pytest.raises(MassDeactivation, match="6 of the 10 active keys"):
+        run_flow()
+    assert events(database) == before
+    refused = luigi("CryptoMerge", "--date", "2023-02-01")
+    assert refused.returncode == 30
+    assert "--allow-mass-deactivation" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert counts(run_flow(allow_mass_deactivation=True)) == {"deactivated": 6, "unchanged": 4}
+
+
+def test_half_of_the_keys_may_vanish(database: Connection) -> None:
+    insert_rows(database, *purchases(1, 2, 3, 4))
+    run_flow()
+    database.execute(f"DELETE FROM {HISTORY} WHERE user_id > 2")
+    assert counts(run_flow()) == {"deactivated": 2, "unchanged": 2}
+
+
+def test_backfill_loads_all_history_by_month_and_goes_on_where_it_was_stopped(database: Connection) -> None:
+    rows = [purchases(month, day=f"{day}/{month}/2022") for month in range(1, 7) for day in (1, 28)]
+    insert_rows(database, *[row for rows_of_day in rows for row in rows_of_day], ("CHILE", 9, "3/4/2022", "BTC", 1, 1))
+    stopped = luigi("CryptoBackfill", "--date", "2022-06-30")
+    assert stopped.returncode == 30
+    assert "site_id_unknown" in stopped.stderr
+    assert {row["purchase_date"].month for row in rows_of(database, EVENTS)} >= {1, 2, 3}
+    assert not rows_of(database, f"{EVENTS} WHERE purchase_date >= '2022-04-01' AND purchase_date < '2022-05-01'")
+    database.execute(f"UPDATE {HISTORY} SET site_id = 'MEXICO' WHERE site_id = 'CHILE'")
+    resumed = luigi("CryptoBackfill", "--date", "2022-06-30")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "(2022-03-31, 31 days)" not in resumed.stderr, "March was done"
+    assert len(rows_of(database, EVENTS)) == 13
+    assert "2022-06" in resumed.stdout
