@@ -94,13 +94,15 @@ def _judge(
     suite = suites[-1].name
     failures = quality.judge(url, suites, docs, f"{suite} {snapshot['snapshot_id']}")
     quarantine = policy.on_invalid == "quarantine" and may_set_aside
-    reasons = _reject(tx, snapshot, row_rules, "quarantined") if failures or quarantine else {}
+    # What the raw gate has set aside stays as it is, whatever the second gate finds.
+    names_rows = quarantine or (failures and policy.on_invalid == "halt")
+    reasons = _reject(tx, snapshot, row_rules, "quarantined") if names_rows else {}
     counts = one(tx, "crypto/count_judged", snapshot)
     why = _why_halt(failures, reasons, counts, policy, quarantine)
     rejected = counts["rejected"] if reasons else 0
     judged = counts["judged"] if may_set_aside else counts["candidates"]
     outcome = "halted" if why else "quarantined" if rejected else "passed"
-    if why:
+    if why and reasons:
         tx.execute(query("crypto/halt_rejects"), snapshot)
     elif rejected:
         tx.execute(query("crypto/set_aside"), snapshot)
@@ -131,9 +133,7 @@ def _why_halt(
     rejected, judged = counts["rejected"], counts["judged"]
     if rejected and rejected >= policy.max_reject_share * judged:
         share = f"{rejected:,} of {judged:,} rows are bad ({rejected / judged:.1%}): not under MAX_REJECT_SHARE"
-        return [f"{share}={policy.max_reject_share:g}"] + [
-            f"{reason}: {rows:,} rows" for reason, rows in reasons.items()
-        ]
+        return [f"{share}={policy.max_reject_share:g}", *_counted(reasons)]
     return []
 
 
