@@ -1,4 +1,4 @@
-"""``python -m pipelines``: look at what the flows did, and repair."""
+"""Look at what the flows did, and repair."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ def parser() -> argparse.ArgumentParser:
     main = argparse.ArgumentParser(prog="python -m pipelines", description=__doc__)
     commands = main.add_subparsers(dest="command", required=True)
     commands.add_parser("status", help="last runs, production and reject counts")
-    psql = commands.add_parser("psql", help="open the database in psql; what follows goes to psql")
-    psql.add_argument("arguments", nargs=argparse.REMAINDER)
+    commands.add_parser("psql", help="open the database in psql; what follows goes to psql", add_help=False)
     rejects = commands.add_parser("rejects", help="why the runs of a date rejected rows")
     rejects.add_argument("--date", type=_day, default=None, help="run date, YYYY-MM-DD; default: today")
     rejects.add_argument("--csv", type=Path, default=None, metavar="FILE", help="write the rows to this file")
@@ -49,10 +48,12 @@ def psql(arguments: list[str]) -> int:
 
 def main() -> int:
     """Run a command; the exit code is 0, or that of the problem."""
-    options = parser().parse_args()
+    options, for_psql = parser().parse_known_args()
+    if for_psql and options.command != "psql":
+        parser().error(f"unrecognized arguments: {' '.join(for_psql)}")
     try:
         if options.command == "psql":
-            return psql(options.arguments[options.arguments[:1] == ["--"] :])
+            return psql([each for each in for_psql if each != "--"])
         from pipelines.crypto import report
         from pipelines.settings import settings
 

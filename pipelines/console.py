@@ -60,7 +60,7 @@ def stage(name: str, key: str, quiet: bool) -> Iterator[Say]:
     if not terminal().is_terminal:
         _log().info("%s (%s) …", name, key)
         yield told.update
-        _log().info("%s done in %.1f s: %s", name, time.monotonic() - started, in_words(told))
+        _log().info("%s done in %.1f s: %s", name, time.monotonic() - started, in_words(told) or "no counts")
         return
     with terminal().status(f"{name} [dim]({key})[/]"):
         yield told.update
@@ -134,7 +134,7 @@ def grid(title: str, columns: list[tuple[str, str]], rows: Sequence[tuple[str, .
 
     shown = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", show_header=any(c for c, _ in columns))
     for heading, justify in columns:
-        shown.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
+        shown.add_column(heading, justify=justify, overflow="fold", no_wrap=heading not in ("reasons", "for example"))  # type: ignore[arg-type]
     for row in rows:
         shown.add_row(*(escape(cell) for cell in row))
     out = Console(highlight=False)

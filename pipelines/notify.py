@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pipelines import console
-from pipelines.errors import PipelineError
+from pipelines.errors import PipelineError, UsageError
 from pipelines.settings import settings
 
 
@@ -17,12 +19,27 @@ def send(title: str, body: str) -> str:
     if not urls:
         console.result(f"{title}\n{body}")
         return "standard output"
-    import apprise
-
-    channels = apprise.Apprise()
-    for number, url in enumerate(urls, 1):
-        if not channels.add(url.get_secret_value()):
-            raise PipelineError(f"Setting NOTIFY_URLS: entry {number} is not an Apprise URL.")
+    channels = _channels()
     if not channels.notify(title=title, body=body):
         raise PipelineError(f"NOTIFY_URLS: not all of the {len(urls)} channels took the message; the data is in place.")
     return f"{len(urls)} channels"
+
+
+def check() -> None:
+    """See that every channel can be understood.
+
+    Raises:
+        UsageError: an entry of NOTIFY_URLS is no Apprise URL.
+    """
+    if settings().notify_urls:
+        _channels()
+
+
+def _channels() -> Any:
+    import apprise
+
+    channels = apprise.Apprise()
+    for number, url in enumerate(settings().notify_urls, 1):
+        if not channels.add(url.get_secret_value()):
+            raise UsageError(f"Setting NOTIFY_URLS: entry {number} is not an Apprise URL.")
+    return channels

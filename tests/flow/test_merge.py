@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipelines.errors import GateFailed, MassDeactivation
 from pipelines.warehouse import Connection
-from tests.helpers import HISTORY, insert_rows, luigi, rows_of, run_flow, set_settings
+from tests.helpers import HISTORY, insert_rows, luigi, rows_of, run_flow, set_settings, write_csv
 
 EVENTS = "prod.bt_crypto_events"
 
@@ -109,3 +110,30 @@ def test_backfill_loads_all_history_by_month_and_goes_on_where_it_was_stopped(da
     assert "(2022-03-31, 31 days)" not in resumed.stderr, "March was done"
     assert len(rows_of(database, EVENTS)) == 13
     assert "2022-06" in resumed.stdout
+
+
+def test_a_second_file_for_a_date_is_in_production_when_its_run_ends(database: Connection, tmp_path: Path) -> None:
+    for name, user in (("a.csv", "1"), ("b.csv", "2")):
+        path = write_csv(tmp_path / name, [("BRASIL", user, "1/2/2023", "ETH", "100", "2")])
+        done = luigi("CryptoMerge", "--date", "2023-02-01", "--source", str(path))
+        assert done.returncode == 0, done.stderr
+        assert int(user) in events(database)
+    assert "Nothing to do" in luigi("CryptoMerge", "--date", "2023-02-01", "--source", str(path)).stdout
+
+
+def test_more_than_one_worker(database: Connection) -> None:
+    insert_rows(database, *purchases(1, 2))
+    done = luigi("CryptoMerge", "--date", "2023-02-01", "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    assert len(events(database)) == 2
+    assert "merge_to_prod" in done.stdout, "the report knows what its workers did"
+    assert "Nothing to do" not in done.stdout
+
+
+def test_rows_read_are_valid_redelivered_or_rejected(database: Connection, monkeypatch: Any) -> None:
+    set_settings(monkeypatch, MAX_REJECT_SHARE="0.9")
+    bad = ("CHILE", 9, "1/2/2023", "BTC", 1, 1)
+    insert_rows(database, bad, bad, *purchases(1, 1, 1, 2))
+    told = run_flow(on_invalid="quarantine")
+    assert (told["read"], told["valid"], told["redelivered"]) == (6, 2, 2)
+    assert len(rows_of(database, "dqm.bt_crypto_events_rejects")) == 2
