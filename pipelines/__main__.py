@@ -9,8 +9,10 @@ import sys
 from datetime import date
 from pathlib import Path
 
+import psycopg
+
 from pipelines import console
-from pipelines.errors import PipelineError
+from pipelines.errors import PipelineError, WarehouseUnreachable
 
 
 def _day(text: str) -> date:
@@ -40,8 +42,9 @@ def psql(arguments: list[str]) -> int:
 
     warehouse.connection()
     parts = conninfo.conninfo_to_dict(warehouse.dsn())
-    if password := parts.pop("password", None):
-        os.environ["PGPASSWORD"] = str(password)
+    for part, variable in (("password", "PGPASSWORD"), ("sslpassword", "PGSSLPASSWORD")):
+        if secret := parts.pop(part, None):
+            os.environ[variable] = str(secret)
     where = conninfo.make_conninfo("", **parts)
     return subprocess.run([warehouse.psql_program(), "-d", where, *arguments], check=False).returncode
 
@@ -65,6 +68,9 @@ def main() -> int:
     except PipelineError as problem:
         console.error(problem)
         return problem.exit_code
+    except psycopg.Error as problem:
+        console.error(PipelineError(f"PostgreSQL refuses: {str(problem).strip()}"))
+        return WarehouseUnreachable.exit_code
     except OSError as problem:
         console.error(PipelineError(f"{problem.filename or ''}: {problem.strerror or problem}"))
         return PipelineError.exit_code

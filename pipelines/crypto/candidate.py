@@ -10,9 +10,9 @@ from pipelines.errors import GateFailed
 from pipelines.warehouse import Connection, Row, one, query
 
 
-def window_version(tx: Connection, window: Window) -> int:
-    """A number that moves exactly when a row changes that the window's run would judge; read in milliseconds."""
-    return int(one(tx, "crypto/window_version", window.bound())["version"])
+def window_version(tx: Connection, window: Window) -> dict[str, int | str]:
+    """Moves when a row changes that the window's run would judge, or when a day of it comes; read in milliseconds."""
+    return {**one(tx, "crypto/window_version", window.bound()), "come": str(min(window.today, window.run_date))}
 
 
 def snapshot_in_staging(tx: Connection) -> Row | None:

@@ -106,6 +106,7 @@ def _judge(
         tx.execute(query("crypto/halt_rejects"), snapshot)
     elif rejected:
         tx.execute(query("crypto/set_aside"), snapshot)
+        tx.execute(query("crypto/leave_out_astray"), snapshot)
     tx.execute(query("crypto/note_dq_run"), {
         **snapshot, "suite_name": suite, "on_invalid": policy.on_invalid, "outcome": outcome, "docs_path": str(docs),
         "rows_judged": judged, "rows_rejected": rejected, "reasons": Jsonb(reasons),

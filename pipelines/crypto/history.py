@@ -39,29 +39,29 @@ def generate(tx: Connection, window: Window, min_rows: int, sites: tuple[str, ..
     Returns:
         Rows added.
     """
-    lacking = {
-        row["day"]: min_rows - row["rows"]
+    there = {
+        row["day"]: row["rows"]
         for row in tx.execute(query("crypto/rows_per_day"), window.bound())
         if row["rows"] < min_rows and row["day"] <= window.today
     }
-    if not lacking:
+    if not there:
         return 0
     tx.execute(query("crypto/make_generated"))
     with tx.cursor().copy("COPY generated FROM STDIN") as copy:
-        for day, rows in lacking.items():
-            copy.write(fake_purchases(day, rows, sites, types))
+        for day, rows in there.items():
+            copy.write(fake_purchases(day, rows, min_rows - rows, sites, types))
     added = 0
-    for day, rows in lacking.items():
-        added += tx.execute(query("crypto/insert_generated"), {"day": day, "lacking": rows}).rowcount
+    for day, rows in there.items():
+        added += tx.execute(query("crypto/insert_generated"), {"day": day, "lacking": min_rows - rows}).rowcount
     return added
 
 
-def fake_purchases(day: date, rows: int, sites: tuple[str, ...], types: tuple[str, ...]) -> str:
-    """At least ``rows`` purchases of a day, a few to spare, each of another user, in the text format of COPY."""
+def fake_purchases(day: date, there: int, rows: int, sites: tuple[str, ...], types: tuple[str, ...]) -> str:
+    """``rows`` purchases for a day that has ``there``, and some to spare, each of another user, as COPY reads it."""
     from faker import Faker
 
     fake = Faker("es_AR")
-    fake.seed_instance(day.toordinal() * 10_000_000 + rows)
+    fake.seed_instance(day.toordinal() * 10_000_000 + there)
     random = fake.random
     spare = rows + rows // 50 + 50
     users = random.sample(range(100_000, 100_000 + max(900_000, 20 * spare)), spare)
@@ -256,7 +256,7 @@ def _parquet_lines(path: Path) -> Iterator[str]:
     plain = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed")
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            yield ",".join(file.schema_arrow.names) + "\n"
+            yield ",".join(file.schema_arrow.names).replace("\n", " ") + "\n"
             for batch in file.iter_batches():
                 text = io.BytesIO()
                 columns = [_as_text(batch.column(i), name, path) for i, name in enumerate(batch.schema.names)]

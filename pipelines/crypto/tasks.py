@@ -79,6 +79,12 @@ class CryptoTask(FlowTask):
         return cast(Task, self.clone(task, **changed))  # type: ignore[no-untyped-call]
 
     def check(self) -> None:
+        if self.date.toordinal() <= 3660:
+            raise UsageError(f"--date {self.date}: the window would start before the calendar does.")
+        if self.source == "":
+            raise UsageError("--source is empty: name a file, or leave the option out to generate history.")
+        if self.source and not self.source.isprintable():
+            raise UsageError(f"--source {self.source!r}: rename the file, its name holds bytes that are no text.")
         if self.source and not Path(self.source).is_file():
             what = "is no file" if Path(self.source).exists() else "there is no such file"
             raise MissingInput(f"--source {self.source}: {what}.")
@@ -119,7 +125,10 @@ class RawHistory(CryptoStage):
     """Raw history has rows: those of a file, or generated ones."""
 
     stage = "generate_fake_history_last_5_days"
-    code = ("pipelines/crypto/history.py",)
+    code = (
+        "pipelines/crypto/history.py", "sql/crypto/rows_per_day.sql", "sql/crypto/insert_generated.sql",
+        "sql/crypto/read_source_lines.sql", "sql/crypto/insert_source_rows.sql", "sql/crypto/reject_source_rows.sql",
+    )  # fmt: skip
 
     @property
     def key(self) -> str:
@@ -129,7 +138,8 @@ class RawHistory(CryptoStage):
         if self.source:
             return {}
         known = self.known()
-        return {"min_rows": _settings().min_rows_per_day, "sites": known.sites, "types": known.types}
+        come = min(self.date, _settings().today())  # days to come are generated once they have come
+        return {"min_rows": _settings().min_rows_per_day, "sites": known.sites, "types": known.types, "come": come}
 
     def sources(self, tx: Connection) -> Versions:  # noqa: ARG002
         if not self.source:
@@ -160,7 +170,8 @@ class BuildEventsCandidate(CryptoStage):
     stage = "build_events_candidate"
     code = (
         "pipelines/crypto/candidate.py", "sql/crypto/copy_window.sql", "sql/crypto/find_repeats.sql",
-        "sql/crypto/mark_repeats.sql", "sql/schema/04_staging.sql",
+        "sql/crypto/mark_repeats.sql", "sql/crypto/window_version.sql", "pipelines/crypto/window.py",
+        "sql/schema/04_staging.sql",
     )  # fmt: skip
 
     def requires(self) -> list[Stage]:
@@ -172,7 +183,7 @@ class BuildEventsCandidate(CryptoStage):
     def sources(self, tx: Connection) -> Versions:
         from pipelines.crypto.candidate import window_version
 
-        return {"raw": window_version(tx, self.window())}
+        return window_version(tx, self.window())
 
     def still_there(self) -> bool:
         return self.of_snapshot_in_staging()
@@ -188,7 +199,9 @@ class Gate(CryptoStage):
 
     code = (
         "pipelines/crypto/rules.py", "pipelines/crypto/gates.py", "pipelines/quality.py",
-        "sql/crypto/reject_rows.sql", "sql/crypto/set_aside.sql",
+        "sql/crypto/reject_rows.sql", "sql/crypto/set_aside.sql", "sql/crypto/bring_back.sql",
+        "sql/crypto/leave_out_astray.sql",
+        "sql/crypto/halt_rejects.sql", "sql/crypto/count_judged.sql", "sql/crypto/count_reasons.sql",
     )  # fmt: skip
     suite: ClassVar[str]
 
@@ -258,7 +271,8 @@ class MergeToProd(CryptoStage):
     stage = "merge_to_prod"
     code = (
         "pipelines/crypto/merge.py", "sql/crypto/find_changes.sql", "sql/crypto/deactivate.sql",
-        "sql/crypto/upsert.sql", "sql/crypto/insert_new.sql",
+        "sql/crypto/upsert.sql", "sql/crypto/insert_new.sql", "sql/crypto/count_changes.sql",
+        "sql/crypto/count_active.sql",
     )  # fmt: skip
 
     def requires(self) -> Stage:

@@ -2,5 +2,6 @@
 SELECT reason, count(*) AS rows
 FROM dqm.BT_CRYPTO_EVENTS_REJECTS, unnest(reasons) AS reason
 WHERE run_date = %(run_date)s AND snapshot_id = %(snapshot_id)s
+  AND ingest_id IN (SELECT ingest_id FROM staging.BT_CRYPTO_TRANSACTION_HISTORY)
 GROUP BY reason
 ORDER BY count(*) DESC, reason;

@@ -5,6 +5,6 @@ INSERT INTO dqm.BT_CRYPTO_EVENTS_REJECTS (
 SELECT %(run_date)s, %(snapshot_id)s, %(disposition)s, reasons, %(file)s, %(sha256)s, line_no, line
 FROM source_rows
 WHERE reasons <> '{}'
-ON CONFLICT (source_sha256, source_line) WHERE source_sha256 IS NOT NULL DO UPDATE
-SET run_date = excluded.run_date, snapshot_id = excluded.snapshot_id, disposition = excluded.disposition,
+ON CONFLICT (source_sha256, source_line, run_date) WHERE source_sha256 IS NOT NULL DO UPDATE
+SET snapshot_id = excluded.snapshot_id, disposition = excluded.disposition,
     reasons = excluded.reasons, source_file = excluded.source_file, rejected_at = clock_timestamp();

@@ -40,6 +40,6 @@ CREATE TABLE IF NOT EXISTS dqm.BT_CRYPTO_EVENTS_REJECTS (
 CREATE UNIQUE INDEX IF NOT EXISTS bt_crypto_events_rejects_row
     ON dqm.BT_CRYPTO_EVENTS_REJECTS (ingest_id, run_date) WHERE ingest_id IS NOT NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS bt_crypto_events_rejects_line
-    ON dqm.BT_CRYPTO_EVENTS_REJECTS (source_sha256, source_line) WHERE source_sha256 IS NOT NULL;
+    ON dqm.BT_CRYPTO_EVENTS_REJECTS (source_sha256, source_line, run_date) WHERE source_sha256 IS NOT NULL;
 CREATE INDEX IF NOT EXISTS bt_crypto_events_rejects_date
     ON dqm.BT_CRYPTO_EVENTS_REJECTS (run_date);

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipelines.errors import GateFailed, MassDeactivation
+from pipelines.settings import settings
 from pipelines.warehouse import Connection
 from tests.helpers import HISTORY, insert_rows, luigi, rows_of, run_flow, set_settings, write_csv
 
@@ -137,3 +138,42 @@ def test_rows_read_are_valid_redelivered_or_rejected(database: Connection, monke
     told = run_flow(on_invalid="quarantine")
     assert (told["read"], told["valid"], told["redelivered"]) == (6, 2, 2)
     assert len(rows_of(database, "dqm.bt_crypto_events_rejects")) == 2
+
+
+def test_what_was_set_aside_is_not_counted_again_under_the_other_policy(database: Connection) -> None:
+    insert_rows(database, *purchases(*range(1, 31)), ("BRASIL", 99, "31/02/2023", "ETH", 1, 1))
+    run_flow(on_invalid="quarantine")
+    run_flow()
+    run_flow(date(2023, 2, 2))
+    rejects = rows_of(database, "dqm.bt_crypto_events_rejects", "disposition")
+    assert [row["disposition"] for row in rejects] == ["quarantined"]
+
+
+def test_a_day_that_has_come_is_judged_afresh_and_hides_no_change(database: Connection, monkeypatch: Any) -> None:
+    """The clock goes on by a time zone: at any moment it is two dates somewhere."""
+    set_settings(monkeypatch, PROJECT_TIMEZONE="Etc/GMT+12")
+    today = settings().today()
+    set_settings(monkeypatch, PROJECT_TIMEZONE="Pacific/Kiritimati")
+    tomorrow = settings().today()
+    assert tomorrow > today
+    set_settings(monkeypatch, PROJECT_TIMEZONE="Etc/GMT+12", MAX_REJECT_SHARE="0.5")
+    text = [f"{day.day}/{day.month}/{day.year}" for day in (today, tomorrow)]
+    insert_rows(database, *purchases(*range(1, 31), day=text[0]), *purchases(50, day=text[1]))
+    run_flow(today, on_invalid="quarantine")
+    run_flow(tomorrow, on_invalid="quarantine", window_days=2)
+    assert 50 not in events(database)
+
+    set_settings(monkeypatch, PROJECT_TIMEZONE="Pacific/Kiritimati")
+    insert_rows(database, *purchases(31, day=text[0]))
+    run_flow(today, on_invalid="quarantine")
+    assert 31 in events(database)
+    run_flow(tomorrow, on_invalid="quarantine", window_days=2)
+    assert 50 in events(database)
+
+
+def test_a_day_is_topped_up_again_when_more_is_asked_for(database: Connection, monkeypatch: Any) -> None:
+    for rows in (40, 90):
+        set_settings(monkeypatch, MIN_ROWS_PER_DAY=rows)
+        run_flow()
+        assert len(rows_of(database, HISTORY)) == 5 * rows
+    set_settings(monkeypatch, MIN_ROWS_PER_DAY=0)
