@@ -116,8 +116,8 @@ def _forget_dead_server(home: Path) -> None:
         left.unlink(missing_ok=True)
 
 
-def connect(**options: Any) -> Connection:
-    """A new connection with rows as dicts, autocommitting, with the schema brought up to date.
+def connect() -> Connection:
+    """A new connection with rows as dicts, autocommitting; the schema is ``connection``'s care.
 
     Raises:
         WarehouseUnreachable: nobody answers, the login is refused, or the server is too old.
@@ -126,7 +126,7 @@ def connect(**options: Any) -> Connection:
     try:
         connection = psycopg.connect(
             where, autocommit=True, row_factory=dict_row, application_name=f"kpi-delivery {os.getpid()}",
-            connect_timeout=10, **options,
+            connect_timeout=10,
         )  # fmt: skip
     except psycopg.OperationalError as error:
         raise WarehouseUnreachable(f"PostgreSQL cannot be used: {str(error).strip()}") from None

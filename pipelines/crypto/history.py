@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from pipelines.crypto.window import Window
 from pipelines.errors import GateFailed, MissingInput, PipelineError
 from pipelines.stage import Refusal
-from pipelines.warehouse import Connection, one, query
+from pipelines.warehouse import Connection, Row, one, query
 
 if TYPE_CHECKING:
     import pyarrow
@@ -126,7 +126,7 @@ def load_file(
     counts = one(tx, "crypto/count_source_rows", {})
     lines, unreadable = counts["lines"], counts["unreadable"]
     halted = unreadable > 0 and (on_invalid == "halt" or unreadable >= max_reject_share * lines)
-    reasons = _keep_evidence(tx, path, sha256, window, on_invalid, halted) if unreadable else {}
+    reasons = _keep_evidence(tx, path, sha256, window, on_invalid, halted, counts) if unreadable else {}
     if halted:
         share = "" if on_invalid == "halt" else f", {unreadable / lines:.1%} of them: not under MAX_REJECT_SHARE"
         return Refusal(GateFailed(
@@ -144,9 +144,8 @@ def load_file(
 
 
 def _keep_evidence(
-    tx: Connection, path: Path, sha256: str, window: Window, on_invalid: str, halted: bool
+    tx: Connection, path: Path, sha256: str, window: Window, on_invalid: str, halted: bool, counts: Row
 ) -> dict[str, int]:
-    counts = one(tx, "crypto/count_source_rows", {})
     reasons = {row["reason"]: row["rows"] for row in tx.execute(query("crypto/count_source_reasons"))}
     about = {"snapshot_id": f"file {sha256[:12]}", **window.bound()}
     disposition = "halted" if halted else "quarantined"
