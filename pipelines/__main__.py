@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from datetime import date
@@ -12,7 +13,7 @@ from pathlib import Path
 import psycopg
 
 from pipelines import console
-from pipelines.errors import PipelineError, WarehouseUnreachable
+from pipelines.errors import Interrupted, PipelineError, WarehouseUnreachable
 
 
 def _day(text: str) -> date:
@@ -46,6 +47,7 @@ def psql(arguments: list[str]) -> int:
         if secret := parts.pop(part, None):
             os.environ[variable] = str(secret)
     where = conninfo.make_conninfo("", **parts)
+    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is psql's: it cancels a query there
     return subprocess.run([warehouse.psql_program(), "-d", where, *arguments], check=False).returncode
 
 
@@ -65,6 +67,9 @@ def main() -> int:
         else:
             report.show_rejects(options.date or settings().today(), options.csv)
         return 0
+    except KeyboardInterrupt:
+        console.error(PipelineError("Interrupted."))
+        return Interrupted.exit_code
     except PipelineError as problem:
         console.error(problem)
         return problem.exit_code

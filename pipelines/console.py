@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import PipelineError
+from pipelines.errors import Interrupted, PipelineError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -80,6 +81,11 @@ def in_words(details: dict[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in details.items() if type(count) is int)
 
 
+def rows(count: int) -> str:
+    """A number of rows, in words."""
+    return f"{count:,} row{'' if count == 1 else 's'}"
+
+
 def error(problem: PipelineError) -> None:
     """What happened, where, and what to do next."""
     if terminal().is_terminal:
@@ -114,10 +120,23 @@ class _PlainFailures(logging.Filter):
 
 
 def tame_luigi() -> None:
-    """Foreseen problems without a traceback; no hint about parameters that are ours to judge."""
-    logger = logging.getLogger("luigi-interface")
-    if not any(isinstance(each, _PlainFailures) for each in logger.filters):
-        logger.addFilter(_PlainFailures())
+    """Let the command ``luigi`` tell foreseen problems without a traceback."""
+    logging.getLogger("luigi-interface").addFilter(_PlainFailures())
+    sys.excepthook = _plain_end
+
+
+def _plain_end(kind: type[BaseException], problem: BaseException, trace: TracebackType | None) -> None:
+    """How the command ends by an exception that nobody has caught."""
+    from luigi.task_register import TaskClassNotFoundException
+
+    if issubclass(kind, KeyboardInterrupt):
+        raise refused(Interrupted("Interrupted. What had begun was rolled back; run again to go on."))
+    if issubclass(kind, TaskClassNotFoundException):
+        import pipelines
+
+        name = str(problem).removeprefix("No task ").split(".")[0]
+        raise refused(UsageError(f"{name} is no task. Choose one of {', '.join(pipelines.__all__)}."))
+    sys.__excepthook__(kind, problem, trace)
 
 
 def result(text: str) -> None:

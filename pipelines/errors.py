@@ -40,3 +40,9 @@ class GateFailed(PipelineError):
 
 class MassDeactivation(PipelineError):
     """A merge would deactivate more of production than is believable."""
+
+
+class Interrupted(PipelineError):
+    """Ctrl-C."""
+
+    exit_code = 130

@@ -28,7 +28,13 @@ def _is_zone(value: str) -> str:
     return value
 
 
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+def _are_plain(names: tuple[str, ...]) -> tuple[str, ...]:
+    if bad := [name for name in names if not name.isprintable() or "\\" in name]:
+        raise ValueError(f"{bad[0]!r} holds a backslash, or a character that cannot be seen")
+    return names
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_are_plain)]
 
 
 class Settings(BaseSettings):
@@ -56,7 +62,9 @@ class Settings(BaseSettings):
     max_deactivation_share: float = Field(
         0.5, ge=0, le=1, description="a merge that deactivates more of the window's active keys is refused"
     )
-    lock_wait_seconds: float = Field(600, ge=0, description="how long a run waits for another one to end")
+    lock_wait_seconds: float = Field(
+        600, ge=0, le=86_400, description="how long a run waits for another one to end, or for a locked table"
+    )
     notify_urls: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)] = Field(
         (), description="Apprise URLs that are told of success; none: standard output"
     )

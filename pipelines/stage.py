@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import time
 from datetime import date, datetime
 from functools import lru_cache
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 Versions = dict[str, Any]
 _pinned: dict[str, Versions] = {}
 _began: datetime | None = None  # when this run took its lock, by the clock of the database
+
+
+if "luigi.cmdline" in sys.modules:  # imported by the command alone
+    console.tame_luigi()
 
 
 class Refusal:
@@ -213,7 +218,6 @@ def begin_run(task: FlowTask) -> None:
     from pipelines import warehouse
 
     global _began
-    console.tame_luigi()
     with console.refusing():
         if warehouse.lock(task.flow, console.note):
             _began = warehouse.one(warehouse.connection(), "clock", {})["now"]

@@ -18,7 +18,7 @@ import psycopg
 from psycopg import conninfo, sql
 from psycopg.rows import dict_row
 
-from pipelines.errors import AlreadyRunning, UsageError, WarehouseUnreachable
+from pipelines.errors import AlreadyRunning, PipelineError, UsageError, WarehouseUnreachable
 from pipelines.settings import ROOT, settings
 
 Connection = psycopg.Connection[dict[str, Any]]
@@ -132,6 +132,7 @@ def connect() -> Connection:
         raise WarehouseUnreachable(f"PostgreSQL cannot be used: {str(error).strip()}") from None
     if connection.info.server_version < 150000:
         raise WarehouseUnreachable(f"PostgreSQL {connection.info.server_version // 10000} is too old: 15 to 18 work.")
+    connection.execute(query("lock_timeout"), {"milliseconds": max(1, round(settings().lock_wait_seconds * 1000))})
     settings_wanted: tuple[LiteralString, ...] = ("client_connection_check_interval = '1s'", "jit = off")
     for setting in settings_wanted:
         # A killed run must not go on working in the server; not every platform can notice.
@@ -196,6 +197,11 @@ def plainly(stage: str) -> Iterator[None]:
     """Tell a failure of the server, or of the way to it, in plain words: what it interrupted was rolled back."""
     try:
         yield
+    except psycopg.errors.LockNotAvailable as error:
+        raise PipelineError(
+            f"{stage}: another session holds a lock on a table that it needs, for longer than LOCK_WAIT_SECONDS="
+            f"{settings().lock_wait_seconds:g}. What it had begun was rolled back; run again when the lock is gone."
+        ) from error
     except psycopg.Error as error:
         raise WarehouseUnreachable(
             f"{stage} was interrupted by PostgreSQL: {str(error).strip() or type(error).__name__}. "

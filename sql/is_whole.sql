@@ -6,6 +6,7 @@ SELECT count(*) = 5
    AND to_regclass('dqm.dq_runs') IS NOT NULL
    AND to_regclass('dqm.bt_crypto_events_rejects') IS NOT NULL
    AND to_regclass('ops.stage_records') IS NOT NULL
-   AND to_regclass('ops.loaded_files') IS NOT NULL AS whole
+   AND to_regclass('ops.loaded_files') IS NOT NULL
+   AND to_regclass('ops.loaded_lines') IS NOT NULL AS whole
 FROM pg_trigger
-WHERE tgrelid = to_regclass('raw.bt_crypto_transaction_history') AND starts_with(tgname::text, 'count_') AND tgenabled <> 'D';
+WHERE tgrelid = to_regclass('raw.bt_crypto_transaction_history') AND starts_with(tgname::text, 'count_') AND tgenabled = 'A';

@@ -26,6 +26,7 @@ HISTORY = "raw.bt_crypto_transaction_history"
 TABLES = (
     "raw.day_changes", "staging.snapshot", "staging.bt_crypto_transaction_history", "prod.bt_crypto_events",
     "dqm.dq_runs", "dqm.bt_crypto_events_rejects", "ops.stage_records", "ops.loaded_files",
+    "ops.loaded_lines",
 )  # fmt: skip
 
 

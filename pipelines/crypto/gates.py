@@ -14,7 +14,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from pipelines import quality
+from pipelines import console, quality
 from pipelines.crypto import rules
 from pipelines.crypto.candidate import snapshot_in_staging
 from pipelines.crypto.rules import Rule
@@ -96,7 +96,7 @@ def _judge(
     quarantine = policy.on_invalid == "quarantine" and may_set_aside
     # What the raw gate has set aside stays as it is, whatever the second gate finds.
     names_rows = quarantine or (failures and policy.on_invalid == "halt")
-    reasons = _reject(tx, snapshot, row_rules, "quarantined") if names_rows else {}
+    reasons = _reject(tx, snapshot, row_rules, "quarantined") if names_rows else []
     counts = one(tx, "crypto/count_judged", snapshot)
     why = _why_halt(failures, reasons, counts, policy, quarantine)
     rejected = counts["rejected"] if reasons else 0
@@ -109,7 +109,8 @@ def _judge(
         tx.execute(query("crypto/leave_out_astray"), snapshot)
     tx.execute(query("crypto/note_dq_run"), {
         **snapshot, "suite_name": suite, "on_invalid": policy.on_invalid, "outcome": outcome, "docs_path": str(docs),
-        "rows_judged": judged, "rows_rejected": rejected, "reasons": Jsonb(reasons),
+        "rows_judged": judged, "rows_rejected": rejected,
+        "reasons": Jsonb({reason["reason"]: reason["rows"] for reason in reasons}),
     })  # fmt: skip
     if why:
         return Refusal(GateFailed(_told(suite, snapshot, why, docs, policy)))
@@ -120,18 +121,19 @@ def _judge(
     return record
 
 
-def _reject(tx: Connection, snapshot: Row, row_rules: Sequence[Rule], disposition: str) -> dict[str, int]:
-    """Write every bad row with all its reasons; return rows per reason."""
+def _reject(tx: Connection, snapshot: Row, row_rules: Sequence[Rule], disposition: str) -> list[Row]:
+    """Write every bad row with all its reasons; return, per reason, how many ``rows`` and where the ``first`` is."""
     cases, values = rules.reasons(row_rules)
     tx.execute(query("crypto/reject_rows").format(reasons=cases), {**snapshot, **values, "disposition": disposition})
-    return {row["reason"]: row["rows"] for row in tx.execute(query("crypto/count_reasons"), snapshot)}
+    return tx.execute(query("crypto/count_reasons"), snapshot).fetchall()
 
 
 def _why_halt(
-    failures: list[quality.Failure], reasons: dict[str, int], counts: Row, policy: Policy, quarantine: bool
+    failures: list[quality.Failure], reasons: list[Row], counts: Row, policy: Policy, quarantine: bool
 ) -> list[str]:
     """What stops the load, a line each; empty where it may go on."""
-    unexplained = [failure for failure in failures if not reasons.get(failure.reason)]
+    explained = {reason["reason"] for reason in reasons}
+    unexplained = [failure for failure in failures if failure.reason not in explained]
     if not quarantine or unexplained:
         told = [f"{failure.reason} {failure.said}" for failure in unexplained]
         return told + _counted(reasons)
@@ -142,8 +144,8 @@ def _why_halt(
     return []
 
 
-def _counted(reasons: dict[str, int]) -> list[str]:
-    return [f"{reason}: {rows:,} row{'s' if rows > 1 else ''}" for reason, rows in reasons.items()]
+def _counted(reasons: list[Row]) -> list[str]:
+    return [f"{each['reason']}: {console.rows(each['rows'])}, the first: {each['first']}" for each in reasons]
 
 
 def _told(suite: str, snapshot: Row, why: list[str], docs: Path, policy: Policy) -> str:

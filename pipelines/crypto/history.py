@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import hashlib
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 COLUMNS = ("site_id", "user_id", "purchase_date", "crypto_type", "purchase_price", "purchase_units")
 ALIASES = {"price": "purchase_price", "units": "purchase_units"}
 MAX_LINE_BYTES = 1 << 20
-DAMAGED = "\ufffd"  # stands for bytes that are not UTF-8 text; a line with it is unreadable
+# Code points that no text may hold, so that they can stand for something while a line is on its way to the database.
+DAMAGED = "\ufdd0"  # a byte follows, as \x and two digits, that is not UTF-8 text: the line is unreadable
+IN_A_VALUE = {"\n": "\ufdd1", "\r": "\ufdd2"}  # line ends that end no line: a value of Parquet may hold them
 
 
 # Generated history ------------------------------------------------------------------------------------------------
@@ -122,7 +125,7 @@ def load_file(
     positions = _copy_lines(tx, path)
     if sha256_of(path) != sha256:
         raise BadFile(f"{path} changed while it was being read; nothing was loaded. Run again when it is whole.")
-    tx.execute(query("crypto/read_source_lines"), {**positions, "fields": len(COLUMNS), "damaged": f"%{DAMAGED}%"})
+    tx.execute(query("crypto/read_source_lines"), {**positions, "fields": len(COLUMNS), "damaged": DAMAGED})
     counts = one(tx, "crypto/count_source_rows", {})
     lines, unreadable = counts["lines"], counts["unreadable"]
     halted = unreadable > 0 and (on_invalid == "halt" or unreadable >= max_reject_share * lines)
@@ -135,8 +138,8 @@ def load_file(
             f"Nothing of the file was loaded. `python -m pipelines rejects --date {window.run_date}` shows the "
             "lines and why; mend the file and run again, or load the others with --on-invalid quarantine."
         ))  # fmt: skip
-    loaded = tx.execute(query("crypto/insert_source_rows")).rowcount
-    done = {"lines": lines, "loaded": loaded, "unreadable": unreadable}
+    tx.execute(query("crypto/insert_source_rows"), {"sha256": sha256})
+    done = {"lines": lines, "loaded": lines - unreadable, "unreadable": unreadable}
     tx.execute(
         query("crypto/note_loaded_file"), {**done, "sha256": sha256, "path": str(path), "bytes": path.stat().st_size}
     )
@@ -175,6 +178,7 @@ def _copy_lines(tx: Connection, path: Path) -> dict[str, int]:
 def _escaped(lines: str) -> str:
     """Whole lines in the text format of COPY."""
     lines = lines.replace("\r\n", "\n").replace("\\", "\\\\").replace("\t", "\\t").replace("\r", "\\r")
+    lines = lines.replace(IN_A_VALUE["\n"], "\\n").replace(IN_A_VALUE["\r"], "\\r")
     return lines if not lines or lines.endswith("\n") else lines + "\n"
 
 
@@ -243,7 +247,16 @@ def _too_long(path: Path, line: int) -> BadFile:
 
 
 def _text(piece: bytes) -> str:
-    return piece.decode("utf-8", errors="replace").replace("\0", DAMAGED)
+    """Text for the database; what can't be text is kept as it is written in Python, and marked."""
+    return piece.decode("utf-8", errors=_mark_damaged.__name__).replace("\0", rf"{DAMAGED}\x00")
+
+
+def _mark_damaged(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return "".join(rf"{DAMAGED}\x{byte:02x}" for byte in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(_mark_damaged.__name__, _mark_damaged)
 
 
 def _parquet_lines(path: Path) -> Iterator[str]:
@@ -266,7 +279,7 @@ def _parquet_lines(path: Path) -> Iterator[str]:
 
 
 def _as_text(column: pyarrow.Array, name: str, path: Path) -> pyarrow.Array:
-    """A column as strings: a date as DD/MM/YYYY, no newline within."""
+    """A column as strings: a date as DD/MM/YYYY, line ends within a value marked."""
     import pyarrow
     import pyarrow.compute as pc
 
@@ -278,6 +291,9 @@ def _as_text(column: pyarrow.Array, name: str, path: Path) -> pyarrow.Array:
             whole = pc.and_(pc.equal(column, pc.floor(column)), pc.less_equal(pc.abs(column), 2.0**53))
             if pc.all(whole).as_py():
                 column = column.cast(pyarrow.int64())  # ids with a missing one among them, as pandas writes them
-        return pc.replace_substring_regex(column.cast(pyarrow.string()), pattern="[\r\n]", replacement=DAMAGED)
+        column = column.cast(pyarrow.string())
+        for end, mark in IN_A_VALUE.items():
+            column = pc.replace_substring(column, pattern=end, replacement=mark)
+        return column
     except pyarrow.ArrowException:
         raise BadFile(f"{path}, column {name}: {column.type} cannot be read as text. Nothing was loaded.") from None

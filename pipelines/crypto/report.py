@@ -35,7 +35,7 @@ def show_run(stages: list[Stage]) -> None:
         assert record is not None
         console.result(
             f"Nothing to do: raw history, rules and SQL of {window} are as they were when production was loaded "
-            f"({record.finished_at:%Y-%m-%d %H:%M:%S}; {told.get('valid', 0):,} valid rows, "
+            f"({record.finished_at:%Y-%m-%d %H:%M:%S}; {console.rows(told.get('valid', 0))} valid, "
             f"{told.get('rejected', 0):,} rejected)."
         )
         return
@@ -70,30 +70,25 @@ def show_backfill(months: list[list[Stage]]) -> None:
 
 def show_status() -> None:
     """The last runs, production and rejects."""
-    runs = []
-    for run in connection().execute(query("crypto/last_runs")):
-        found = sorted(run["reasons"].items(), key=lambda each: -each[1])
-        reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in found[:2])
-        reasons += f" and {len(found) - 2} more" if len(found) > 2 else ""
-        judged, rejected = f"{run['rows_judged']:,}", f"{run['rows_rejected']:,}"
-        finished = f"{run['finished_at']:%Y-%m-%d %H:%M:%S %Z}"
-        runs.append(
-            (
-                str(run["run_date"]),
-                run["suite_name"],
-                run["on_invalid"],
-                run["outcome"],
-                judged,
-                rejected,
-                reasons,
-                finished,
-            )
+    runs = [
+        (
+            str(run["run_date"]), run["suite_name"], run["on_invalid"], run["outcome"], f"{run['rows_judged']:,}",
+            f"{run['rows_rejected']:,}", _commonest(run["reasons"]), f"{run['finished_at']:%Y-%m-%d %H:%M:%S %Z}",
         )
+        for run in connection().execute(query("crypto/last_runs"))
+    ]  # fmt: skip
     columns = [("date", "left"), ("suite", "left"), ("on invalid", "left"), ("outcome", "left"), ("judged", "right"),
                ("rejected", "right"), ("reasons", "left"), ("finished", "left")]  # fmt: skip
     console.grid("Last gates of the crypto flow (dqm.DQ_RUNS)", columns, runs)
     counts = one(connection(), "crypto/status_counts", {})
     console.table("Tables", [(name.replace("_", " "), f"{count:,}") for name, count in counts.items()])
+
+
+def _commonest(reasons: dict[str, int]) -> str:
+    """The two commonest reasons, in a few words."""
+    found = sorted(reasons.items(), key=lambda each: -each[1])
+    more = f" and {len(found) - 2} more" if len(found) > 2 else ""
+    return ", ".join(f"{reason} {rows:,}" for reason, rows in found[:2]) + more
 
 
 def show_rejects(run_date: date, csv: Path | None) -> int:
@@ -110,10 +105,10 @@ def show_rejects(run_date: date, csv: Path | None) -> int:
         return 0
     columns = [("reason", "left"), ("disposition", "left"), ("rows", "right"), ("for example", "left")]
     shown = [(row["reason"], row["disposition"], f"{row['rows']:,}", row["example"]) for row in reasons]
-    console.grid(f"Rejects of {run_date}: {total:,} rows (one with two reasons counts for both)", columns, shown)
+    console.grid(f"Rejects of {run_date}: {console.rows(total)} (one with two reasons counts for both)", columns, shown)
     if csv is not None:
         with csv.open("wb") as file, connection().cursor().copy(query("crypto/copy_rejects"), bound) as copy:
             for block in copy:
                 file.write(block)
-        console.result(f"{total:,} rows written to {csv}")
+        console.result(f"{console.rows(total)} written to {csv}")
     return total

@@ -126,8 +126,10 @@ class RawHistory(CryptoStage):
 
     stage = "generate_fake_history_last_5_days"
     code = (
-        "pipelines/crypto/history.py", "sql/crypto/rows_per_day.sql", "sql/crypto/insert_generated.sql",
-        "sql/crypto/read_source_lines.sql", "sql/crypto/insert_source_rows.sql", "sql/crypto/reject_source_rows.sql",
+        "pipelines/crypto/history.py", "sql/crypto/rows_per_day.sql", "sql/crypto/make_generated.sql",
+        "sql/crypto/insert_generated.sql", "sql/crypto/make_source_lines.sql", "sql/crypto/copy_source_lines.sql",
+        "sql/crypto/read_source_lines.sql", "sql/crypto/count_source_rows.sql", "sql/crypto/insert_source_rows.sql",
+        "sql/crypto/reject_source_rows.sql",
     )  # fmt: skip
 
     @property

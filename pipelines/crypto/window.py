@@ -26,6 +26,6 @@ class Window:
 
 
 def months(connection: Connection, until: date) -> list[date]:
-    """The last days of the months that raw history spans up to ``until``, which ends the last one; oldest first."""
+    """The last days of the months in which raw history has rows, up to ``until``; oldest first."""
     rows = connection.execute(query("crypto/months"), {"until": until})
     return [min(row["last_day"], until) for row in rows]

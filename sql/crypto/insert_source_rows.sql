@@ -1,7 +1,17 @@
-INSERT INTO raw.BT_CRYPTO_TRANSACTION_HISTORY (
-    site_id, user_id, purchase_date, crypto_type, purchase_price, purchase_units
+-- The readable lines as rows of raw history, in their order; and which rows came from which lines, a row per run of
+-- neighbours: a file without unreadable lines needs one.
+WITH numbered AS MATERIALIZED (
+    SELECT nextval(pg_get_serial_sequence('raw.bt_crypto_transaction_history', 'ingest_id')) AS ingest_id, readable.*
+    FROM (SELECT * FROM source_rows WHERE reasons = '{}' ORDER BY line_no) AS readable
+),
+loaded AS (
+    INSERT INTO raw.BT_CRYPTO_TRANSACTION_HISTORY (
+        ingest_id, site_id, user_id, purchase_date, crypto_type, purchase_price, purchase_units
+    )
+    SELECT ingest_id, site_id, user_id::bigint, purchase_date, crypto_type, purchase_price, purchase_units
+    FROM numbered
 )
-SELECT site_id, user_id::bigint, purchase_date, crypto_type, purchase_price, purchase_units
-FROM source_rows
-WHERE reasons = '{}'
-ORDER BY line_no;
+INSERT INTO ops.loaded_lines (inserted_at, first_ingest_id, last_ingest_id, sha256, lines_ahead)
+SELECT now(), min(ingest_id), max(ingest_id), %(sha256)s, line_no - ingest_id
+FROM numbered
+GROUP BY line_no - ingest_id;

@@ -46,9 +46,10 @@ typed AS (
     FROM numbers
 )
 SELECT
-    line_no, line, site_id, purchase_date, crypto_type, user_id, purchase_price, purchase_units,
+    line_no, replace(line, %(damaged)s, '') AS line,
+    site_id, purchase_date, crypto_type, user_id, purchase_price, purchase_units,
     array_remove(ARRAY[
-        CASE WHEN line LIKE %(damaged)s THEN 'line_not_utf8_text' END,
+        CASE WHEN strpos(line, %(damaged)s) > 0 THEN 'line_not_utf8_text' END,
         CASE WHEN fields IS DISTINCT FROM %(fields)s THEN 'line_wrong_number_of_fields' END,
         CASE WHEN NOT user_is_number OR user_id NOT BETWEEN -9223372036854775808 AND 9223372036854775807
              THEN 'user_id_not_bigint' END,

@@ -33,3 +33,11 @@ CREATE OR REPLACE TRIGGER count_updated_to AFTER UPDATE ON raw.BT_CRYPTO_TRANSAC
     REFERENCING NEW TABLE AS touched FOR EACH STATEMENT EXECUTE FUNCTION raw.count_changes();
 CREATE OR REPLACE TRIGGER count_truncated AFTER TRUNCATE ON raw.BT_CRYPTO_TRANSACTION_HISTORY
     FOR EACH STATEMENT EXECUTE FUNCTION raw.count_changes();
+
+-- For sessions that replicate or restore, too.
+ALTER TABLE raw.BT_CRYPTO_TRANSACTION_HISTORY
+    ENABLE ALWAYS TRIGGER count_inserted,
+    ENABLE ALWAYS TRIGGER count_deleted,
+    ENABLE ALWAYS TRIGGER count_updated_from,
+    ENABLE ALWAYS TRIGGER count_updated_to,
+    ENABLE ALWAYS TRIGGER count_truncated;

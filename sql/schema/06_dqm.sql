@@ -31,8 +31,8 @@ CREATE TABLE IF NOT EXISTS dqm.BT_CRYPTO_EVENTS_REJECTS (
     crypto_type     text,
     purchase_price  numeric(18, 4),
     purchase_units  numeric(18, 8),
-    source_file     text,
-    source_sha256   text,
+    source_file     text,                      -- the file that it came from, and which line of it
+    source_sha256   text,                      -- of the file, where the line could not become a row
     source_line     bigint,
     line            text,                      -- the unreadable line itself
     rejected_at     timestamptz NOT NULL DEFAULT clock_timestamp()

@@ -20,6 +20,17 @@ CREATE TABLE IF NOT EXISTS ops.loaded_files (
     loaded_at    timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
+-- Which line of a file a row of raw history was: ingest_id + lines_ahead. The time of the load is part of the key, since
+-- TRUNCATE … RESTART IDENTITY gives ids anew.
+CREATE TABLE IF NOT EXISTS ops.loaded_lines (
+    inserted_at      timestamptz NOT NULL,
+    first_ingest_id  bigint      NOT NULL,
+    last_ingest_id   bigint      NOT NULL,
+    sha256           text        NOT NULL,
+    lines_ahead      bigint      NOT NULL,
+    PRIMARY KEY (inserted_at, first_ingest_id)
+);
+
 -- Which text of sql/schema/ this database was last brought up to.
 CREATE TABLE IF NOT EXISTS ops.schema_version (
     one_row     boolean     PRIMARY KEY DEFAULT true CHECK (one_row),

@@ -25,6 +25,7 @@ from tests.helpers import (
     HISTORY,
     count,
     empty,
+    insert_rows,
     load,
     luigi,
     raw_rows,
@@ -261,6 +262,37 @@ def test_unreadable_lines_stop_the_file_under_halt_with_their_evidence(database,
     )  # fmt: skip
 
 
+def test_bytes_that_are_no_text_are_kept_and_text_that_looks_damaged_is_text(database, tmp_path: Path) -> None:
+    path = tmp_path / "history.csv"
+    lines = [HEADER.encode(), b"BRAS\xcdL\0,1,1/2/2023,ETH,1,1", "BRAS\ufffdL,2,1/2/2023,ETH,1,1".encode()]
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    with pytest.raises(GateFailed):
+        load(path)
+    (reject,) = rows_of(database, "dqm.bt_crypto_events_rejects")
+    assert (reject["source_line"], reject["line"]) == (2, r"BRAS\xcdL\x00,1,1/2/2023,ETH,1,1")
+    path.write_bytes(lines[0] + b"\n" + lines[2] + b"\n")
+    load(path)
+    assert [row[0] for row in raw_rows(database)] == ["BRAS\ufffdL"]
+
+
+def test_a_bad_row_is_told_with_its_file_and_line(database, tmp_path: Path, monkeypatch) -> None:
+    """Blank and unreadable lines and rows of others come between, and ids are given out anew: each line is its own."""
+    set_settings(monkeypatch, MAX_REJECT_SHARE="0.5")
+    bad = "CHILE,{},1/2/2023,ETH,1,1"
+    load(write_text(tmp_path / "before.csv", *[LINE] * 7))
+    database.execute(f"TRUNCATE {HISTORY} RESTART IDENTITY")
+    insert_rows(database, ("CHILE", 1, "1/2/2023", "ETH", 1, 1))
+    path = write_text(tmp_path / "history.csv", LINE, "", bad.format(2), "unreadable", LINE, bad.format(3))
+    with pytest.raises(GateFailed, match="site_id_unknown: 3 rows, the first: ingest_id 1"):
+        run_flow(source=str(path), on_invalid="quarantine")
+    database.execute(f"DELETE FROM {HISTORY} WHERE user_id = 1")
+    with pytest.raises(GateFailed, match=f"site_id_unknown: 2 rows, the first: {path}, line 4"):
+        run_flow(source=str(path))
+    found = rows_of(database, "dqm.bt_crypto_events_rejects WHERE ingest_id IS NOT NULL",
+                    "user_id, source_file, source_line", "user_id")  # fmt: skip
+    assert [tuple(row.values()) for row in found] == [(1, None, None), (2, str(path), 4), (3, str(path), 7)]
+
+
 def test_quarantine_sets_unreadable_lines_aside_and_loads_the_others(database, tmp_path: Path, monkeypatch) -> None:
     set_settings(monkeypatch, MAX_REJECT_SHARE="0.6")
     named = file_of_bad_lines(path := tmp_path / "history.csv")
@@ -274,7 +306,7 @@ def test_quarantine_sets_unreadable_lines_aside_and_loads_the_others(database, t
     }
     for row in rows_of(database, "dqm.bt_crypto_events_rejects"):
         original = BAD_LINES[named[row["source_line"]]][0]
-        assert row["line"] == original.decode("utf-8", errors="replace").replace("\0", "�")
+        assert row["line"] == original.decode("utf-8", errors="backslashreplace").replace("\0", r"\x00")
         assert row["disposition"] == "quarantined"
 
 
@@ -450,10 +482,16 @@ def test_parquet_rows_are_judged_as_lines_are(database, tmp_path: Path) -> None:
     with pytest.raises(GateFailed) as refusal:
         load(parquet(path := tmp_path / "history.parquet", **columns))
     assert str(path) in str(refusal.value)
-    assert unreadable(database) == {
-        3: {"user_id_not_bigint"}, 5: {"line_not_utf8_text"}, 6: {"purchase_price_not_numeric_18_4"},
-    }  # fmt: skip
+    assert unreadable(database) == {3: {"user_id_not_bigint"}, 6: {"purchase_price_not_numeric_18_4"}}
     assert nothing_happened(database)
+
+
+def test_line_ends_within_a_value_of_parquet_are_kept(database, tmp_path: Path) -> None:
+    columns = {**good_columns(2), "site_id": ['two\nlines, "and" \\n', "a\r\nb"], "crypto_type": ["ETH\r", "ETH\n"]}
+    load(parquet(tmp_path / "history.parquet", **columns))
+    assert [(row[0], row[3]) for row in raw_rows(database)] == list(
+        zip(columns["site_id"], columns["crypto_type"], strict=True)
+    )
 
 
 def test_parquet_with_columns_of_nothing_and_shuffled_aliases(database, tmp_path: Path) -> None:

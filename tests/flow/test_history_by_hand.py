@@ -141,7 +141,7 @@ def test_a_rerun_has_nothing_to_do(history: Connection) -> None:
     done = luigi(*QUARANTINE, env=SHARE)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Nothing to do")
-    assert "3 valid rows, 8 rejected" in done.stdout
+    assert "3 rows valid, 8 rejected" in done.stdout
     assert gates(history) == before
 
 

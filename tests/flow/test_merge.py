@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pipelines import CryptoBackfill
 from pipelines.errors import GateFailed, MassDeactivation
 from pipelines.settings import settings
 from pipelines.warehouse import Connection
@@ -111,6 +112,15 @@ def test_backfill_loads_all_history_by_month_and_goes_on_where_it_was_stopped(da
     assert "(2022-03-31, 31 days)" not in resumed.stderr, "March was done"
     assert len(rows_of(database, EVENTS)) == 13
     assert "2022-06" in resumed.stdout
+
+
+def test_backfill_takes_only_months_that_hold_rows(database: Connection) -> None:
+    days = ("31/1/0001", "1/2/0001", "29/2/1600", "1/12/2022", "31/12/2022", "1/1/2023", "2/1/2023", "31/2/2020")
+    insert_rows(database, *[row for user, day in enumerate(days) for row in purchases(user, day=day)])
+    task = CryptoBackfill(date=date(2023, 1, 1), on_invalid="halt")
+    assert [str(month.date) for month in task.months()] == [
+        "0001-01-31", "0001-02-28", "1600-02-29", "2022-12-31", "2023-01-01",
+    ]  # fmt: skip
 
 
 def test_a_second_file_for_a_date_is_in_production_when_its_run_ends(database: Connection, tmp_path: Path) -> None:

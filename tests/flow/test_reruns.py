@@ -56,6 +56,11 @@ def test_only_what_is_affected_runs_again(code: Path, database: Connection) -> N
     assert ran(code) == ALL, "a raw row changed"
     assert ran(code) == []
 
+    with database.transaction():
+        database.execute("SET LOCAL session_replication_role = replica")
+        database.execute("UPDATE raw.bt_crypto_transaction_history SET purchase_units = 4 WHERE user_id = 7")
+    assert ran(code) == ALL, "a raw row changed by a session that restores or replicates"
+
     insert_rows(database, ("BRASIL", 1, "1/6/2022", "ETH", 1200, 1))
     assert ran(code) == [], "a row outside of the window is none of its business"
 
@@ -130,6 +135,39 @@ def test_a_run_that_may_not_wait_is_refused(code: Path) -> None:
     assert refused.returncode == 10, refused.stderr
     assert "Another run of the crypto flow is at work" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_a_run_that_meets_a_locked_table_says_so(code: Path, database: Connection) -> None:
+    from pipelines import warehouse
+
+    insert_rows(database, *GOOD)
+    with warehouse.connect() as other, other.transaction():
+        other.execute("LOCK TABLE prod.bt_crypto_events IN EXCLUSIVE MODE")
+        argv, env = command(code, "--no-top-up")
+        env["LOCK_WAIT_SECONDS"] = "0.2"
+        refused = subprocess.run(argv, cwd=code, env=env, capture_output=True, text=True, check=False)
+    assert refused.returncode == 30, refused.stderr
+    assert "merge_to_prod: another session holds a lock" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert ran(code) == ALL[3:]
+
+
+def test_ctrl_c_ends_in_plain_words_and_a_rerun_goes_on(code: Path, database: Connection) -> None:
+    insert_rows(database, *GOOD)
+    argv, env = command(code, "--no-top-up")
+    with subprocess.Popen(
+        argv, cwd=code, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
+    ) as run:
+        assert run.stderr is not None
+        for line in run.stderr:
+            if "ge_validate_raw" in line:
+                os.killpg(run.pid, signal.SIGINT)  # as a terminal does: the embedded server is not meant
+                break
+        told = run.stderr.read()
+    assert run.returncode == 130, told
+    assert "Interrupted" in told
+    assert "Traceback" not in told
+    assert ran(code) == ALL[1:]
 
 
 def test_a_run_under_constant_ingestion_ends_and_loads_its_snapshot(code: Path, database: Connection) -> None:

@@ -7,10 +7,11 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple
 
 Key = tuple[str, int, date, str]
+VALUE = Decimal("0.00000001")  # the scale of purchase_value
 
 
 class Raw(NamedTuple):
@@ -117,7 +118,7 @@ class Model:
         for ingest_id, row in judged.items():
             key = key_of(row)
             if ingest_id not in bad and key is not None and row.price is not None and row.units is not None:
-                after[key] = Event(row.price, row.units, round(row.price * row.units, 8), True)
+                after[key] = Event(row.price, row.units, (row.price * row.units).quantize(VALUE, ROUND_HALF_UP), True)
         return after, deactivated, active
 
 

@@ -46,3 +46,12 @@ def test_a_wrong_option_is_refused_by_its_name_before_anything_starts(tmp_path: 
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not state.exists()
+
+
+def test_a_misspelt_task_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    done = luigi("CryptoMerg", env={"STATE_DIR": str(state)})
+    assert done.returncode == 2, done.stderr
+    assert "CryptoMerg is no task. Choose one of CryptoBackfill, CryptoMerge, CryptoPipeline." in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not state.exists()

@@ -43,6 +43,8 @@ def fresh() -> Iterator[None]:
         ("PROJECT_TIMEZONE", "../etc/passwd"),
         ("CRYPTO_SITES", ","),
         ("CRYPTO_TYPES", " , ,"),
+        ("CRYPTO_TYPES", "BTC,E\tTH"),
+        ("CRYPTO_SITES", "BRA\\SIL"),
     ],
 )
 def test_a_wrong_value_is_refused_with_the_name_and_the_value(monkeypatch, name: str, value: str) -> None:
