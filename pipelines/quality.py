@@ -243,8 +243,15 @@ _MARKS = {"check-circle": "✔", "times": "✘", "exclamation-triangle": "⚠"}
 def _page_view() -> Any:
     """The view that renders pages; it compiles its templates once, where a site builder does so for every page."""
     from great_expectations.render.view import DefaultJinjaPageView
+    from jinja2 import FileSystemBytecodeCache
 
-    return DefaultJinjaPageView()
+    from pipelines.settings import settings
+
+    compiled = settings().home / "templates"
+    compiled.mkdir(parents=True, exist_ok=True)
+    view = DefaultJinjaPageView()
+    view.env.bytecode_cache = FileSystemBytecodeCache(str(compiled))
+    return view
 
 
 def private(html: str) -> str:

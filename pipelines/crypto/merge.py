@@ -25,15 +25,19 @@ def merge(
     Raises:
         MassDeactivation: more would vanish; nothing was written.
     """
+    tx.execute(query("crypto/join_in_parallel"))
     tx.execute(query("crypto/find_changes"), window.bound())
     changes = one(tx, "crypto/count_changes", {})
     if changes["deactivated"] and not allow_mass_deactivation:
         _refuse_outage(tx, window, changes["deactivated"], max_deactivation_share)
-    tx.execute(query("crypto/deactivate"), window.bound())
-    tx.execute(query("crypto/upsert"))
-    tx.execute(query("crypto/insert_new"))
-    changed = changes["inserted"] + changes["updated"] + changes["reactivated"]
-    return {"valid": valid, **changes, "unchanged": valid - changed}
+    known = changes["updated"] + changes["reactivated"]
+    if changes["deactivated"]:
+        tx.execute(query("crypto/deactivate"), window.bound())
+    if known:
+        tx.execute(query("crypto/upsert"))
+    if changes["inserted"]:
+        tx.execute(query("crypto/insert_new"))
+    return {"valid": valid, **changes, "unchanged": valid - known - changes["inserted"]}
 
 
 def _refuse_outage(tx: Connection, window: Window, vanishing: int, max_share: float) -> None:

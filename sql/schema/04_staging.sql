@@ -27,6 +27,6 @@ CREATE UNLOGGED TABLE IF NOT EXISTS staging.BT_CRYPTO_TRANSACTION_HISTORY (
 -- The typed candidates: what the second suite judges is exactly what the merge reads.
 CREATE OR REPLACE VIEW staging.BT_CRYPTO_EVENTS_CANDIDATE AS
 SELECT site_id, user_id, purchase_day AS purchase_date, crypto_type, purchase_price, purchase_units, purchase_value,
-       purchase_value - round(purchase_price * purchase_units, 8) AS value_error  -- must be 0
+       nullif(purchase_value, round(purchase_price * purchase_units, 8))::numeric AS value_error  -- a value that is wrong
 FROM staging.BT_CRYPTO_TRANSACTION_HISTORY
 WHERE NOT redelivered AND NOT quarantined;
