@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from html import escape
 from pathlib import Path
@@ -150,6 +151,7 @@ def judge(url: str, suites: Sequence[Suite], docs: Path, title: str) -> list[Fai
         answers = [batch.validate(suite, result_format="BOOLEAN_ONLY") for batch, suite in asked]
         if failures := _failures(answers):
             answers = [batch.validate(suite, result_format="SUMMARY") for batch, suite in asked]
+            failures = _failures(answers) or failures  # the table may have been mended meanwhile: it was bad all the same
         source.get_engine().dispose()
         docs.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".docs-", dir=docs.parent) as scratch:
@@ -218,6 +220,9 @@ def _said(result: Any) -> str:
     for problem in problems.values():
         if problem.get("raised_exception"):
             return f"could not be asked: {str(problem.get('exception_message', '')).strip()}"
+    found: Mapping[str, Any] = result.result or {}
+    if found.get("unexpected_count"):
+        return f"does not hold for {found['unexpected_count']:,} of {found['element_count']:,} rows"
     return "does not hold"
 
 
@@ -276,10 +281,11 @@ def _write_docs(site: Path, title: str, results: list[Any], failures: list[Failu
     rows = []
     for result in results:
         name = result.suite_name
+        result.meta["run_id"] = {"run_name": title, "run_time": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S %Z}"}
         page = _page_view().render(ValidationResultsPageRenderer().render(result))
         (site / f"{name}.html").write_text(private(page), encoding="utf-8")
-        said = "; ".join(f"{failure.reason} {failure.said}" for failure in failures if failure.suite == name)
-        status = f'<td class="failed">✘ {escape(said)}</td>' if said else '<td class="ok">✔ passed</td>'
+        said = "<br>".join(escape(f"✘ {each.reason} {each.said}") for each in failures if each.suite == name)
+        status = f'<td class="failed">{said}</td>' if said else '<td class="ok">✔ passed</td>'
         rows.append(f'<tr><td><a href="{name}.html">{name}</a></td><td>{len(result.results)}</td>{status}</tr>')
     head = f'{_NOTHING_LIVE}<meta charset="UTF-8"><title>{escape(title)}</title><style>{_style()}</style>'
     table = f"<table><tr><th>Suite</th><th>Expectations</th><th>Outcome</th></tr>{''.join(rows)}</table>"

@@ -72,13 +72,13 @@ def show_status() -> None:
     """The last runs, production and rejects."""
     runs = [
         (
-            str(run["run_date"]), run["suite_name"], run["on_invalid"], run["outcome"], f"{run['rows_judged']:,}",
-            f"{run['rows_rejected']:,}", _commonest(run["reasons"]), f"{run['finished_at']:%Y-%m-%d %H:%M:%S %Z}",
+            str(run["run_date"]), run["suite_name"], run["outcome"], f"{run['rows_judged']:,}",
+            f"{run['rows_rejected']:,}", _commonest(run["reasons"]), f"{run['finished_at']:%Y-%m-%d %H:%M}",
         )
         for run in connection().execute(query("crypto/last_runs"))
     ]  # fmt: skip
-    columns = [("date", "left"), ("suite", "left"), ("on invalid", "left"), ("outcome", "left"), ("judged", "right"),
-               ("rejected", "right"), ("reasons", "left"), ("finished", "left")]  # fmt: skip
+    columns = [("date", "left"), ("suite", "left"), ("outcome", "left"), ("judged", "right"), ("rejected", "right"),
+               ("reasons", "left"), ("finished", "left")]  # fmt: skip
     console.grid("Last gates of the crypto flow (dqm.DQ_RUNS)", columns, runs)
     counts = one(connection(), "crypto/status_counts", {})
     console.table("Tables", [(name.replace("_", " "), f"{count:,}") for name, count in counts.items()])
