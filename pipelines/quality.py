@@ -151,7 +151,7 @@ def judge(url: str, suites: Sequence[Suite], docs: Path, title: str) -> list[Fai
         answers = [batch.validate(suite, result_format="BOOLEAN_ONLY") for batch, suite in asked]
         if failures := _failures(answers):
             answers = [batch.validate(suite, result_format="SUMMARY") for batch, suite in asked]
-            failures = _failures(answers) or failures  # the table may have been mended meanwhile: it was bad all the same
+            failures = _failures(answers) or failures  # mended meanwhile? It was bad all the same
         source.get_engine().dispose()
         docs.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".docs-", dir=docs.parent) as scratch:
