@@ -15,7 +15,7 @@ import threading
 import types
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -115,9 +115,14 @@ def load_early() -> None:
     """Start the import (seconds) in a thread, so that it goes on while the database works."""
     global _importing
     if _importing is None:
-        _importing = threading.Thread(target=_load, name="import great_expectations")
+        _importing = threading.Thread(target=_try_to_load, name="import great_expectations")
         os.register_at_fork(before=_importing.join)  # luigi --workers forks: no import lock may be held then
         _importing.start()
+
+
+def _try_to_load() -> None:
+    with suppress(Exception):  # the process may be ending; whoever needs the module meets the error
+        _load()
 
 
 def loaded() -> Any:
