@@ -274,7 +274,7 @@ class MergeToProd(CryptoStage):
     code = (
         "pipelines/crypto/merge.py", "sql/crypto/find_changes.sql", "sql/crypto/deactivate.sql",
         "sql/crypto/upsert.sql", "sql/crypto/insert_new.sql", "sql/crypto/count_changes.sql",
-        "sql/crypto/count_active.sql",
+        "sql/crypto/count_active.sql", "sql/crypto/is_new_window.sql", "sql/crypto/insert_window.sql",
     )  # fmt: skip
 
     def requires(self) -> Stage:
