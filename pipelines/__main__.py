@@ -32,6 +32,10 @@ def parser() -> argparse.ArgumentParser:
     rejects = commands.add_parser("rejects", help="why the runs of a date rejected rows")
     rejects.add_argument("--date", type=_day, default=None, help="run date, YYYY-MM-DD; default: today")
     rejects.add_argument("--csv", type=Path, default=None, metavar="FILE", help="write the rows to this file")
+    forget = commands.add_parser("forget", help="let the next run do again what was done")
+    what = forget.add_mutually_exclusive_group(required=True)
+    what.add_argument("--date", type=_day, help="the stages of this run date")
+    what.add_argument("--source", type=Path, metavar="FILE", help="the load of this file")
     return main
 
 
@@ -59,11 +63,13 @@ def main() -> int:
     try:
         if options.command == "psql":
             return psql([each for each in for_psql if each != "--"])
-        from pipelines.crypto import report
+        from pipelines.crypto import repair, report
         from pipelines.settings import settings
 
         if options.command == "status":
             report.show_status()
+        elif options.command == "forget":
+            repair.forget_date(options.date) if options.date else repair.forget_source(options.source)
         else:
             report.show_rejects(options.date or settings().today(), options.csv)
         return 0

@@ -113,10 +113,10 @@ class _PlainFailures(logging.Filter):
     """Luigi logs every failed task with its traceback: a foreseen problem needs its words only, once."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.exc_info and isinstance(problem := record.exc_info[1], PipelineError):
+        problem = record.exc_info[1] if record.exc_info else None
+        if isinstance(problem, PipelineError):
             error(problem)
-            return False
-        return True
+        return not isinstance(problem, (PipelineError, SystemExit))  # who exits has told why
 
 
 def tame_luigi() -> None:
@@ -156,11 +156,16 @@ def grid(title: str, columns: list[tuple[str, str]], rows: Sequence[tuple[str, .
     from rich.table import Table
 
     shown = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", show_header=any(c for c, _ in columns))
-    for heading, justify in columns:
-        shown.add_column(heading, justify=justify, overflow="fold", no_wrap=heading not in ("reasons", "for example"))  # type: ignore[arg-type]
-    for row in rows:
-        shown.add_row(*(plain(cell) for cell in row))
+    cells = [[plain(cell) for cell in row] for row in rows]
+    for number, (heading, justify) in enumerate(columns):
+        wraps = heading in ("reasons", "for example")
+        width = 30 if wraps else max(len(text) for text in [heading, *(row[number] for row in cells)])
+        shown.add_column(heading, justify=justify, overflow="fold", no_wrap=not wraps, min_width=width)  # type: ignore[arg-type]
+    for row in cells:
+        shown.add_row(*row)
     out = Console(highlight=False)
     if not out.is_terminal:
         out = Console(highlight=False, width=120)
+    # On a narrow terminal lines wrap; cropped, a number would be another number.
+    out.width = max(out.width, shown.__rich_measure__(out, out.options.update(width=1000)).minimum)
     out.print(shown)

@@ -15,14 +15,17 @@ def send(title: str, body: str) -> str:
     Raises:
         PipelineError: a channel did not take the message. No address is shown: it may hold a password.
     """
-    urls = settings().notify_urls
-    if not urls:
+    channels = _channels()
+    if not channels:
         console.result(f"{title}\n{body}")
         return "standard output"
-    channels = _channels()
-    if not channels.notify(title=title, body=body):
-        raise PipelineError(f"NOTIFY_URLS: not all of the {len(urls)} channels took the message; the data is in place.")
-    return f"{len(urls)} channels"
+    silent = [number for number, channel in enumerate(channels, 1) if not channel.notify(title=title, body=body)]
+    if silent:
+        raise PipelineError(
+            f"NOTIFY_URLS: entry {', '.join(map(str, silent))} did not take the message. The data is in place; look at "
+            "the address, its network and its password, and run again."
+        )
+    return f"{len(channels)} channels"
 
 
 def check() -> None:
@@ -31,15 +34,17 @@ def check() -> None:
     Raises:
         UsageError: an entry of NOTIFY_URLS is no Apprise URL.
     """
-    if settings().notify_urls:
-        _channels()
+    _channels()
 
 
-def _channels() -> Any:
+def _channels() -> list[Any]:
+    """One per entry of NOTIFY_URLS."""
+    if not (urls := settings().notify_urls):
+        return []
     import apprise
 
-    channels = apprise.Apprise()
-    for number, url in enumerate(settings().notify_urls, 1):
-        if not channels.add(url.get_secret_value()):
+    channels = [apprise.Apprise() for _ in urls]
+    for number, (channel, url) in enumerate(zip(channels, urls, strict=True), 1):
+        if not channel.add(url.get_secret_value()):
             raise UsageError(f"Setting NOTIFY_URLS: entry {number} is not an Apprise URL.")
     return channels

@@ -1,4 +1,4 @@
-"""The one door to Great Expectations: judge tables by suites, and write Data Docs that are private and work offline."""
+"""The one door to Great Expectations: judge tables by suites."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import gc
 import importlib
 import logging
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -17,13 +16,11 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import PipelineError, WarehouseUnreachable
+from pipelines import data_docs
+from pipelines.errors import WarehouseUnreachable
 
 if TYPE_CHECKING:
     from great_expectations.expectations import Expectation
@@ -48,6 +45,14 @@ class Failure:
     suite: str
     reason: str
     said: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How many expectations each suite was asked, and which did not hold."""
+
+    asked: Mapping[str, int]
+    failures: Sequence[Failure]
 
 
 class _Later(types.ModuleType):
@@ -132,8 +137,8 @@ def loaded() -> Any:
     return _load()
 
 
-def judge(url: str, suites: Sequence[Suite], docs: Path, title: str) -> list[Failure]:
-    """Ask every suite of its table; leave the answer as HTML in the folder ``docs``, whole or not at all.
+def judge(url: str, suites: Sequence[Suite], docs: Path, title: str) -> Judgement:
+    """Ask every suite of its table; leave a page for each in the folder ``docs``, all or none.
 
     The first look only asks yes or no, which costs one scan a suite. Where the answer is no, a second one brings counts
     and examples for the page.
@@ -142,13 +147,10 @@ def judge(url: str, suites: Sequence[Suite], docs: Path, title: str) -> list[Fai
         url: SQLAlchemy URL of the database.
         suites: what to ask of which table.
         docs: folder to make; one that is there is replaced.
-        title: heading of the first page.
-
-    Returns:
-        What did not hold; empty where all did.
+        title: what the pages call this run.
     """
     gx = loaded()
-    with _plainly(docs), warnings.catch_warnings():
+    with _plainly(), data_docs.telling(docs), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its own deprecations, and of PostgreSQL by its generic door
         context = gx.get_context(mode="ephemeral", project_config=_in_memory())
         source = context.data_sources.add_sql("warehouse", connection_string=url)
@@ -161,15 +163,15 @@ def judge(url: str, suites: Sequence[Suite], docs: Path, title: str) -> list[Fai
         docs.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".docs-", dir=docs.parent) as scratch:
             site = Path(scratch) / "site"
-            _write_docs(site, title, answers, failures)
+            data_docs.write_pages(site, title, answers)
             shutil.rmtree(docs, ignore_errors=True)
             site.rename(docs)
-    return failures
+    return Judgement({answer.suite_name: len(answer.results) for answer in answers}, failures)
 
 
 @contextmanager
-def _plainly(docs: Path) -> Iterator[None]:
-    """Tell in plain words that the database or the disk failed; no text of the former, it may hold a password."""
+def _plainly() -> Iterator[None]:
+    """Tell in plain words that the database failed; nothing of what it said, that may hold a password."""
     from great_expectations.datasource.fluent.interfaces import TestConnectionError
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -180,8 +182,6 @@ def _plainly(docs: Path) -> Iterator[None]:
             f"Great Expectations was interrupted by PostgreSQL ({type(error).__name__}); it needs a connection of its "
             "own beside the flow's. Nothing was decided; run again."
         ) from error
-    except OSError as error:
-        raise PipelineError(f"Data Docs in {docs} cannot be written: {error.strerror or error}.") from error
 
 
 def _in_memory() -> Any:
@@ -229,71 +229,3 @@ def _said(result: Any) -> str:
     if found.get("unexpected_count"):
         return f"does not hold for {found['unexpected_count']:,} of {found['element_count']:,} rows"
     return "does not hold"
-
-
-# Data Docs ---------------------------------------------------------------------------------------------------------
-
-_FOREIGN = re.compile(
-    r"<script\b.*?</script>|<link\b[^>]*>|<img\b[^>]*>|<iframe\b.*?</iframe>|@font-face\s*{[^}]*}",
-    re.DOTALL | re.IGNORECASE,
-)
-_ADDRESS = re.compile(r"""(?:url\()?['"]?https?://[^'")\s<>]*['"]?\)?""", re.IGNORECASE)
-_STATUS_ICON = re.compile(r"""<i class="fas fa-(check-circle|times|exclamation-triangle) [^"]*"[^>]*></i>""")
-_SUITE_LINK = re.compile(r"""<a href="[./]*expectations/[^>]*>(.*?)</a>""", re.DOTALL)
-_HOME_LINK = re.compile(r'href="[./]*index[.]html"')
-# Values of rows stand in the pages as they are: whatever they hold, no browser runs or fetches it.
-_NOTHING_LIVE = (
-    '<meta http-equiv="Content-Security-Policy" '
-    """content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">"""
-)
-_MARKS = {"check-circle": "✔", "times": "✘", "exclamation-triangle": "⚠"}
-
-
-@lru_cache
-def _page_view() -> Any:
-    """The view that renders pages; it compiles its templates once, where a site builder does so for every page."""
-    from great_expectations.render.view import DefaultJinjaPageView
-    from jinja2 import FileSystemBytecodeCache
-
-    from pipelines.settings import settings
-
-    compiled = settings().home / "templates"
-    compiled.mkdir(parents=True, exist_ok=True)
-    view = DefaultJinjaPageView()
-    view.env.bytecode_cache = FileSystemBytecodeCache(str(compiled))
-    return view
-
-
-def private(html: str) -> str:
-    """A page of Great Expectations without what it would fetch from foreign hosts: it works offline."""
-    html = _STATUS_ICON.sub(lambda icon: _MARKS[icon[1]], html)
-    html = _SUITE_LINK.sub(lambda link: link[1], _ADDRESS.sub('""', _FOREIGN.sub("", html)))
-    html = _HOME_LINK.sub('href="index.html"', html)
-    return html.replace("<head>", f"<head>{_NOTHING_LIVE}", 1).replace(
-        "</head>", f"<style>{_style()}</style></head>", 1
-    )
-
-
-def _style() -> str:
-    return (Path(__file__).parent / "data_docs.css").read_text(encoding="utf-8")
-
-
-def _write_docs(site: Path, title: str, results: list[Any], failures: list[Failure]) -> None:
-    """A page per suite as Great Expectations renders it, and a first page of our own that names them."""
-    from great_expectations.render.renderer import ValidationResultsPageRenderer
-
-    site.mkdir()
-    rows = []
-    for result in results:
-        name = result.suite_name
-        result.meta["run_id"] = {"run_name": title, "run_time": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S %Z}"}
-        page = _page_view().render(ValidationResultsPageRenderer().render(result))
-        (site / f"{name}.html").write_text(private(page), encoding="utf-8")
-        said = "<br>".join(escape(f"✘ {each.reason} {each.said}") for each in failures if each.suite == name)
-        status = f'<td class="failed">{said}</td>' if said else '<td class="ok">✔ passed</td>'
-        rows.append(f'<tr><td><a href="{name}.html">{name}</a></td><td>{len(result.results)}</td>{status}</tr>')
-    head = f'{_NOTHING_LIVE}<meta charset="UTF-8"><title>{escape(title)}</title><style>{_style()}</style>'
-    table = f"<table><tr><th>Suite</th><th>Expectations</th><th>Outcome</th></tr>{''.join(rows)}</table>"
-    body = f'<div class="container-fluid"><h1>Data Docs</h1><p>{escape(title)}</p>{table}</div>'
-    index = f'<!DOCTYPE html><html lang="en"><head>{head}</head><body>{body}</body></html>'
-    (site / "index.html").write_text(index, encoding="utf-8")

@@ -104,4 +104,4 @@ def settings() -> Settings:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0]).upper()
         shown = "" if name in ("POSTGRES_DSN", "NOTIFY_URLS") else f"={os.environ.get(name, '')!r}"
-        raise UsageError(f"Setting {name}{shown} is wrong: {first['msg']}.") from None
+        raise UsageError(f"Setting {name}{shown} is wrong: {first['msg'].removeprefix('Value error, ')}.") from None

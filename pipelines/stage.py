@@ -16,6 +16,7 @@ import sys
 import time
 from datetime import date, datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import luigi
@@ -34,6 +35,8 @@ _began: datetime | None = None  # when this run took its lock, by the clock of t
 
 if "luigi.cmdline" in sys.modules:  # imported by the command alone
     console.tame_luigi()
+    if not luigi.configuration.get_config().has_option("core", "local_scheduler"):  # not typed in our root
+        luigi.configuration.add_config_path(str(Path(__file__).resolve().parent.parent / "luigi.cfg"))
 
 
 class Refusal:
@@ -63,6 +66,9 @@ class DateParameter(luigi.DateParameter):
             return date.fromisoformat(value)
         except ValueError:
             raise console.refused(UsageError(f"--date {value!r} is not a date: write YYYY-MM-DD.")) from None
+
+    def serialize(self, dt: date | None) -> str:
+        return str(dt)  # the year in four digits, before 1000 too
 
 
 class FlowTask(luigi.Task):
@@ -105,6 +111,7 @@ class Stage(FlowTask):
 
     stage: ClassVar[str]  # the task id in Airflow
     code: ClassVar[tuple[str, ...]] = ()  # files whose text decides the result
+    lock: ClassVar[str | None] = None  # the query that locks what is read
 
     # What a subclass says ------------------------------------------------------------------------------------------
 
@@ -156,8 +163,11 @@ class Stage(FlowTask):
         )
 
     def complete(self) -> bool:
+        from pipelines import warehouse
+
         begin_run(self)
-        return self.fresh() and self.still_there()
+        with console.refusing(), warehouse.plainly(self.stage):
+            return self.fresh() and self.still_there()
 
     def run(self) -> None:
         """Run this stage alone; do nothing where it is complete.
@@ -172,10 +182,12 @@ class Stage(FlowTask):
 
         started = time.monotonic()
         with console.stage(self.stage, self.key, self.quiet) as say:
-            with warehouse.plainly(self.stage), warehouse.transaction() as tx:
+            with warehouse.plainly(self.stage), warehouse.transaction(self.lock) as tx:
                 _pinned[self.task_id] = self.sources(tx)
                 outcome = self.work(tx)
-                if not isinstance(outcome, Refusal):
+                if isinstance(outcome, Refusal):
+                    self.output().forget()  # of an earlier attempt under another policy, say
+                else:
                     seconds = time.monotonic() - started
                     self.output().write(tx, self.fingerprint(), outcome, seconds)
             if isinstance(outcome, Refusal):
@@ -218,7 +230,7 @@ def begin_run(task: FlowTask) -> None:
     from pipelines import warehouse
 
     global _began
-    with console.refusing():
+    with console.refusing(), warehouse.plainly(f"The {task.flow} flow"):
         if warehouse.lock(task.flow, console.note):
             _began = warehouse.one(warehouse.connection(), "clock", {})["now"]
             task.check()

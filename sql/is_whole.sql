@@ -1,5 +1,7 @@
 -- Whether what sql/schema/ made is still there, the counting triggers included: asked by catalogue, in a millisecond.
 SELECT count(*) = 5
+   AND to_regclass('raw.day_changes') IS NOT NULL
+   AND to_regclass('ops.bt_crypto_events') IS NOT NULL
    AND to_regclass('staging.snapshot') IS NOT NULL
    AND to_regclass('staging.bt_crypto_events_candidate') IS NOT NULL
    AND to_regclass('prod.bt_crypto_events') IS NOT NULL

@@ -14,7 +14,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from pipelines import console, quality
+from pipelines import console, data_docs, quality
 from pipelines.crypto import rules
 from pipelines.crypto.candidate import snapshot_in_staging
 from pipelines.crypto.rules import Rule
@@ -92,7 +92,9 @@ def _judge(
     docs: Path, may_set_aside: bool,
 ) -> dict[str, Any] | Refusal:  # fmt: skip
     suite = suites[-1].name
-    failures = quality.judge(url, suites, docs, f"{suite} {snapshot['snapshot_id']}")
+    title = f"{suite} {snapshot['snapshot_id']}"
+    judgement = quality.judge(url, suites, docs, title)
+    failures = judgement.failures
     quarantine = policy.on_invalid == "quarantine" and may_set_aside
     # What the raw gate has set aside stays as it is, whatever the second gate finds.
     names_rows = quarantine or (failures and policy.on_invalid == "halt")
@@ -107,6 +109,8 @@ def _judge(
     elif rejected:
         tx.execute(query("crypto/set_aside"), snapshot)
         tx.execute(query("crypto/leave_out_astray"), snapshot)
+    told = [(reason["reason"], f"{reason['rows']:,}", reason["first"]) for reason in reasons]
+    data_docs.write_front_page(docs, title, _in_words(outcome, judged, rejected), judgement, told)
     tx.execute(query("crypto/note_dq_run"), {
         **snapshot, "suite_name": suite, "on_invalid": policy.on_invalid, "outcome": outcome, "docs_path": str(docs),
         "rows_judged": judged, "rows_rejected": rejected,
@@ -129,7 +133,7 @@ def _reject(tx: Connection, snapshot: Row, row_rules: Sequence[Rule], dispositio
 
 
 def _why_halt(
-    failures: list[quality.Failure], reasons: list[Row], counts: Row, policy: Policy, quarantine: bool
+    failures: Sequence[quality.Failure], reasons: list[Row], counts: Row, policy: Policy, quarantine: bool
 ) -> list[str]:
     """What stops the load, a line each; empty where it may go on."""
     explained = {reason["reason"] for reason in reasons}
@@ -144,6 +148,12 @@ def _why_halt(
     return []
 
 
+def _in_words(outcome: str, judged: int, rejected: int) -> str:
+    if outcome == "halted":
+        return f"Halted: {console.rows(judged)} judged, {rejected:,} rejected; production was not touched."
+    return f"{outcome.capitalize()}: {console.rows(judged)} judged, {rejected:,} set aside."
+
+
 def _counted(reasons: list[Row]) -> list[str]:
     return [f"{each['reason']}: {console.rows(each['rows'])}, the first: {each['first']}" for each in reasons]
 
@@ -156,5 +166,5 @@ def _told(suite: str, snapshot: Row, why: list[str], docs: Path, policy: Policy)
         + "".join(f"    {line}\n" for line in why)
         + f"  Rows and reasons: python -m pipelines rejects --date {snapshot['run_date']}\n"
         + f"  Data Docs: {docs / 'index.html'}\n"
-        + f"  Repair the rows in raw.BT_CRYPTO_TRANSACTION_HISTORY (ingest_id names them) and run again, or {or_else}."
+        + f"  Repair the rows in raw.BT_CRYPTO_TRANSACTION_HISTORY and run again with the same options, or {or_else}."
     )

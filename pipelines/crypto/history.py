@@ -108,7 +108,8 @@ def load_file(
     with ``quarantine`` the others are loaded, as long as the unreadable share stays under ``max_reject_share``.
 
     Returns:
-        ``file`` and counts of ``lines``, ``loaded`` and ``unreadable``; or a refusal, with the rejects as evidence.
+        ``file`` and counts of ``lines``, ``loaded`` and ``unreadable``, and of the rows ``outside_the_window``; or a
+        refusal, with the rejects as evidence.
 
     Raises:
         BadFile: the file as a whole cannot be read; it names the file and, where there is one, line and column.
@@ -119,7 +120,7 @@ def load_file(
             "already_loaded_as": known["path"],
             "lines": known["lines"],
             "loaded": 0,
-            "unreadable": 0,
+            "unreadable": known["unreadable"],
         }
     tx.execute(query("crypto/make_source_lines"))
     positions = _copy_lines(tx, path)
@@ -131,19 +132,23 @@ def load_file(
     halted = unreadable > 0 and (on_invalid == "halt" or unreadable >= max_reject_share * lines)
     reasons = _keep_evidence(tx, path, sha256, window, on_invalid, halted, counts) if unreadable else {}
     if halted:
-        share = "" if on_invalid == "halt" else f", {unreadable / lines:.1%} of them: not under MAX_REJECT_SHARE"
+        share, or_else = "", "load the others with --on-invalid quarantine"
+        if on_invalid == "quarantine":
+            share = f", {unreadable / lines:.1%} of them: not under MAX_REJECT_SHARE={max_reject_share:g}"
+            or_else = "raise MAX_REJECT_SHARE"
         return Refusal(GateFailed(
             f"{path}: {unreadable:,} of {lines:,} lines cannot be read, the first at line {counts['first_unreadable']}"
             f"{share} ({', '.join(f'{reason}: {rows:,}' for reason, rows in reasons.items())}). "
             f"Nothing of the file was loaded. `python -m pipelines rejects --date {window.run_date}` shows the "
-            "lines and why; mend the file and run again, or load the others with --on-invalid quarantine."
+            f"lines and why; mend the file and run again, or {or_else}."
         ))  # fmt: skip
-    tx.execute(query("crypto/insert_source_rows"), {"sha256": sha256})
+    tx.execute(query("crypto/insert_source_rows"), {"path": str(path)})
     done = {"lines": lines, "loaded": lines - unreadable, "unreadable": unreadable}
     tx.execute(
         query("crypto/note_loaded_file"), {**done, "sha256": sha256, "path": str(path), "bytes": path.stat().st_size}
     )
-    return {"file": str(path), **done}
+    outside = one(tx, "crypto/count_outside", window.bound())["rows"]
+    return {"file": str(path), **done, "outside_the_window": outside}
 
 
 def _keep_evidence(
@@ -247,16 +252,27 @@ def _too_long(path: Path, line: int) -> BadFile:
 
 
 def _text(piece: bytes) -> str:
-    """Text for the database; what can't be text is kept as it is written in Python, and marked."""
-    return piece.decode("utf-8", errors=_mark_damaged.__name__).replace("\0", rf"{DAMAGED}\x00")
+    for mark, written in AS_WRITTEN.items():
+        piece = piece.replace(mark.encode(), written.encode())
+    return _decoded(piece)
+
+
+def _decoded(piece: bytes) -> str:
+    return piece.decode("utf-8", errors=_mark_damaged.__name__).replace("\0", _written(b"\0"))
+
+
+def _written(damaged: bytes) -> str:
+    """Bytes that are no text: kept as Python writes them, and marked."""
+    return "".join(rf"{DAMAGED}\x{byte:02x}" for byte in damaged)
 
 
 def _mark_damaged(error: UnicodeError) -> tuple[str, int]:
     assert isinstance(error, UnicodeDecodeError)
-    return "".join(rf"{DAMAGED}\x{byte:02x}" for byte in error.object[error.start : error.end]), error.end
+    return _written(error.object[error.start : error.end]), error.end
 
 
 codecs.register_error(_mark_damaged.__name__, _mark_damaged)
+AS_WRITTEN = {mark: _written(mark.encode()) for mark in (DAMAGED, *IN_A_VALUE.values())}
 
 
 def _parquet_lines(path: Path) -> Iterator[str]:
@@ -273,7 +289,7 @@ def _parquet_lines(path: Path) -> Iterator[str]:
                 text = io.BytesIO()
                 columns = [_as_text(batch.column(i), name, path) for i, name in enumerate(batch.schema.names)]
                 pyarrow.csv.write_csv(pyarrow.table(columns, names=batch.schema.names), text, plain)
-                yield _text(text.getvalue())
+                yield _decoded(text.getvalue())
     except (pyarrow.ArrowException, OSError) as error:
         raise BadFile(f"{path} is a damaged Parquet file ({error}). Nothing was loaded; fetch it again.") from None
 
@@ -289,9 +305,13 @@ def _as_text(column: pyarrow.Array, name: str, path: Path) -> pyarrow.Array:
         if pyarrow.types.is_floating(column.type):
             column = pc.if_else(pc.is_nan(column), None, column)
             whole = pc.and_(pc.equal(column, pc.floor(column)), pc.less_equal(pc.abs(column), 2.0**53))
-            if pc.all(whole).as_py():
-                column = column.cast(pyarrow.int64())  # ids with a missing one among them, as pandas writes them
+            ids = pc.if_else(whole, column, None).cast(
+                pyarrow.int64()
+            )  # with a missing one among them, pandas writes 3.0
+            return pc.if_else(whole, ids.cast(pyarrow.string()), column.cast(pyarrow.string()))
         column = column.cast(pyarrow.string())
+        for mark, written in AS_WRITTEN.items():
+            column = pc.replace_substring(column, pattern=mark, replacement=written)
         for end, mark in IN_A_VALUE.items():
             column = pc.replace_substring(column, pattern=end, replacement=mark)
         return column

@@ -53,6 +53,11 @@ def _refuse_outage(tx: Connection, window: Window, vanishing: int, max_share: fl
         )
 
 
+def production_version(connection: Connection) -> dict[str, str]:
+    """Another one where the table was emptied, restored or made anew: what was merged is not there any more."""
+    return dict(one(connection, "crypto/production_version", {}))
+
+
 def vacuum(connection: Connection) -> None:
     """Give back dead rows of production and refresh its statistics; outside of any transaction."""
     connection.execute(query("crypto/vacuum_prod"))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines import console
+from pipelines.errors import UsageError
+from pipelines.settings import settings
 from pipelines.warehouse import connection, one, query
 
 if TYPE_CHECKING:
@@ -35,26 +37,60 @@ def show_run(stages: list[Stage]) -> None:
         assert record is not None
         console.result(
             f"Nothing to do: raw history, rules and SQL of {window} are as they were when production was loaded "
-            f"({record.finished_at:%Y-%m-%d %H:%M:%S}; {console.rows(told.get('valid', 0))} valid, "
+            f"({_local(record.finished_at)}; {console.rows(told.get('valid', 0))} valid, "
             f"{told.get('rejected', 0):,} rejected)."
         )
+        _tell_of_file(stages[0], told)
         return
     rows = [(f"rows {name}" if name in COUNTS[:4] else name, f"{told.get(name, 0):,}") for name in COUNTS]
     if "file" in told:
-        rows.insert(0, ("lines loaded from the file", f"{told['loaded']:,}"))
+        lines = told["loaded"] if stages[0].ran_for() is not None else 0
+        rows[:0] = [("lines loaded from the file", f"{lines:,}"), ("lines unreadable", f"{told['unreadable']:,}")]
     elif told.get("generated"):
         rows.insert(0, ("rows generated", f"{told['generated']:,}"))
     rows += [(stage.stage, "was done" if seconds is None else f"{seconds:.2f} s") for stage, seconds in ran]
     console.table(f"Crypto events of {window}", rows)
     if not told.get("read"):
         console.result("No row of raw history falls to this run: look whether the date is right and history has come.")
+    _tell_of_file(stages[0], told)
     if docs := told.get("docs"):
         for suite in sorted(Path(docs).parent.glob("*/index.html")):
             console.result(f"Data Docs: {suite}")
 
 
-def show_backfill(months: list[list[Stage]]) -> None:
-    """A line per month."""
+def _tell_of_file(stage: Stage, told: dict[str, Any]) -> None:
+    """What the counts of this run leave open about its file."""
+    if "file" not in told:
+        return
+    record = stage.record()
+    if record and (stage.ran_for() is None or "already_loaded_as" in told):
+        console.result(
+            f"{told['file']} had been loaded by {_local(record.finished_at)}: a file is loaded once. To load it again: "
+            f"python -m pipelines forget --source {told['file']}"
+        )
+    elif outside := told.get("outside_the_window"):
+        console.result(
+            f"{console.rows(outside)} of the file lie outside of this window: they are in raw history, and a run of "
+            "their date (--date) or CryptoBackfill brings them to production."
+        )
+    if unreadable := told["unreadable"]:
+        console.result(f"{unreadable:,} lines of the file are unreadable: `python -m pipelines rejects` shows them.")
+
+
+def _local(moment: datetime) -> str:
+    """A time of the database in the project's zone, in which dates are, too."""
+    return f"{moment.astimezone(settings().zone):%Y-%m-%d %H:%M:%S %Z}"
+
+
+def show_backfill(months: list[list[Stage]], until: date) -> None:
+    """A line per month, and which months of production were left alone."""
+    left = [row["last_day"] for row in connection().execute(query("crypto/months_left"), {"until": until})]
+    if left:
+        console.result(
+            f"Left as they are: {len(left):,} months of production, the oldest {left[0]:%m/%Y}, of which raw history "
+            "has no row. If their events are really gone: CryptoMerge --no-top-up --allow-mass-deactivation "
+            f"--date {left[0]} --window-days {left[0].day}."
+        )
     if not months:
         console.result("Nothing to load: raw history has no day up to this date.")
         return
@@ -73,12 +109,12 @@ def show_status() -> None:
     runs = [
         (
             str(run["run_date"]), run["suite_name"], run["outcome"], f"{run['rows_judged']:,}",
-            f"{run['rows_rejected']:,}", _commonest(run["reasons"]), f"{run['finished_at']:%Y-%m-%d %H:%M}",
+            f"{run['rows_rejected']:,}", _local(run["finished_at"]), _commonest(run["reasons"]),
         )
         for run in connection().execute(query("crypto/last_runs"))
     ]  # fmt: skip
     columns = [("date", "left"), ("suite", "left"), ("outcome", "left"), ("judged", "right"), ("rejected", "right"),
-               ("reasons", "left"), ("finished", "left")]  # fmt: skip
+               ("finished", "left"), ("reasons", "left")]  # fmt: skip
     console.grid("Last gates of the crypto flow (dqm.DQ_RUNS)", columns, runs)
     counts = one(connection(), "crypto/status_counts", {})
     console.table("Tables", [(name.replace("_", " "), f"{count:,}") for name, count in counts.items()])
@@ -98,17 +134,33 @@ def show_rejects(run_date: date, csv: Path | None) -> int:
         Rejected rows of the date.
     """
     bound = {"run_date": run_date}
-    reasons = connection().execute(query("crypto/rejects_by_reason"), bound).fetchall()
     total = int(one(connection(), "crypto/count_rejects", bound)["rows"])
     if not total:
-        console.result(f"No run of {run_date} has rejected a row.")
-        return 0
-    columns = [("reason", "left"), ("disposition", "left"), ("rows", "right"), ("for example", "left")]
-    shown = [(row["reason"], row["disposition"], f"{row['rows']:,}", row["example"]) for row in reasons]
-    console.grid(f"Rejects of {run_date}: {console.rows(total)} (one with two reasons counts for both)", columns, shown)
+        last = one(connection(), "crypto/last_rejected_date", {})["run_date"]
+        others = f" The last date that has: {last}." if last else ""
+        console.result(f"No run of {run_date} has rejected a row.{others}")
+    else:
+        _show_reasons(run_date, total)
     if csv is not None:
-        with csv.open("wb") as file, connection().cursor().copy(query("crypto/copy_rejects"), bound) as copy:
-            for block in copy:
-                file.write(block)
+        _write_rejects(run_date, csv)
         console.result(f"{console.rows(total)} written to {csv}")
     return total
+
+
+def _show_reasons(run_date: date, total: int) -> None:
+    columns = [("reason", "left"), ("disposition", "left"), ("rows", "right"), ("for example", "left")]
+    reasons = connection().execute(query("crypto/rejects_by_reason"), {"run_date": run_date})
+    shown = [(row["reason"], row["disposition"], f"{row['rows']:,}", row["example"]) for row in reasons]
+    console.grid(f"Rejects of {run_date}: {console.rows(total)} (one with two reasons counts for both)", columns, shown)
+
+
+def _write_rejects(run_date: date, csv: Path) -> None:
+    try:
+        with (
+            csv.open("wb") as file,
+            connection().cursor().copy(query("crypto/copy_rejects"), {"run_date": run_date}) as copy,
+        ):
+            for block in copy:
+                file.write(block)
+    except OSError as error:
+        raise UsageError(f"--csv {csv}: {error.strerror or error}.") from None

@@ -83,6 +83,10 @@ class CryptoTask(FlowTask):
             raise UsageError(f"--date {self.date}: the window would start before the calendar does.")
         if self.source == "":
             raise UsageError("--source is empty: name a file, or leave the option out to generate history.")
+        try:
+            _settings().home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"Setting STATE_DIR: {_settings().home} cannot be made: {error.strerror}.") from None
         if self.source and not self.source.isprintable():
             raise UsageError(f"--source {self.source!r}: rename the file, its name holds bytes that are no text.")
         if self.source and not Path(self.source).is_file():
@@ -125,11 +129,12 @@ class RawHistory(CryptoStage):
     """Raw history has rows: those of a file, or generated ones."""
 
     stage = "generate_fake_history_last_5_days"
+    lock = "crypto/lock_raw"
     code = (
         "pipelines/crypto/history.py", "sql/crypto/rows_per_day.sql", "sql/crypto/make_generated.sql",
         "sql/crypto/insert_generated.sql", "sql/crypto/make_source_lines.sql", "sql/crypto/copy_source_lines.sql",
         "sql/crypto/read_source_lines.sql", "sql/crypto/count_source_rows.sql", "sql/crypto/insert_source_rows.sql",
-        "sql/crypto/reject_source_rows.sql",
+        "sql/crypto/reject_source_rows.sql", "sql/crypto/count_outside.sql",
     )  # fmt: skip
 
     @property
@@ -170,6 +175,7 @@ class BuildEventsCandidate(CryptoStage):
     """One snapshot of the rows to judge is in staging, typed."""
 
     stage = "build_events_candidate"
+    lock = "crypto/lock_raw"
     code = (
         "pipelines/crypto/candidate.py", "sql/crypto/copy_window.sql", "sql/crypto/find_repeats.sql",
         "sql/crypto/mark_repeats.sql", "sql/crypto/window_version.sql", "pipelines/crypto/window.py",
@@ -200,7 +206,7 @@ class Gate(CryptoStage):
     """What both gates have in common."""
 
     code = (
-        "pipelines/crypto/rules.py", "pipelines/crypto/gates.py", "pipelines/quality.py",
+        "pipelines/crypto/rules.py", "pipelines/crypto/gates.py", "pipelines/quality.py", "pipelines/data_docs.py",
         "sql/crypto/reject_rows.sql", "sql/crypto/set_aside.sql", "sql/crypto/bring_back.sql",
         "sql/crypto/leave_out_astray.sql",
         "sql/crypto/halt_rejects.sql", "sql/crypto/count_judged.sql", "sql/crypto/count_reasons.sql",
@@ -231,10 +237,10 @@ class Gate(CryptoStage):
         return warehouse.sqlalchemy_url()
 
     def docs(self) -> Path:
-        """The folder of this gate's Data Docs, beside the other gate's of the same snapshot."""
+        """The folder of this gate's Data Docs, beside the other gate's of the same snapshot and policy."""
         record = self.sibling(BuildEventsCandidate).record()
         assert record is not None
-        return _settings().home / "data_docs" / str(record.details["snapshot_id"]) / self.suite
+        return _settings().home / "data_docs" / str(record.details["snapshot_id"]) / self.on_invalid / self.suite
 
 
 class ValidateRaw(Gate):
@@ -280,13 +286,21 @@ class MergeToProd(CryptoStage):
     def requires(self) -> Stage:
         return self.sibling(ValidateCandidate)
 
+    def still_there(self) -> bool:
+        from pipelines import warehouse
+        from pipelines.crypto.merge import production_version
+
+        record = self.record()
+        return record is not None and production_version(warehouse.connection()).items() <= record.details.items()
+
     def work(self, tx: Connection) -> Details:
-        from pipelines.crypto.merge import merge
+        from pipelines.crypto.merge import merge, production_version
 
         proven = self.sibling(ValidateCandidate).record()
         assert proven is not None
         share = _settings().max_deactivation_share
-        return dict(merge(tx, self.window(), proven.details["judged"], share, self.allow_mass_deactivation))
+        counts = merge(tx, self.window(), proven.details["judged"], share, self.allow_mass_deactivation)
+        return {**counts, **production_version(tx)}
 
 
 class VacuumAnalyzeProd(CryptoStage):
@@ -374,7 +388,7 @@ class CryptoBackfill(CryptoTask, Root):
         from pipelines.crypto.window import months
 
         return [
-            self.sibling(CryptoMerge, date=last, window_days=last.day, source=None, no_top_up=True, quiet=True)
+            self.sibling(CryptoMerge, date=last, window_days=last.day, source=None, no_top_up=True)
             for last in months(warehouse.connection(), self.date)
         ]
 
@@ -386,4 +400,4 @@ class CryptoBackfill(CryptoTask, Root):
     def report(self) -> None:
         from pipelines.crypto.report import show_backfill
 
-        show_backfill([month.stages() for month in self.months()])
+        show_backfill([month.stages() for month in self.months()], self.date)

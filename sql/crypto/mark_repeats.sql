@@ -24,4 +24,4 @@ marked AS (
     WHERE verdicts.ingest_id = history.ingest_id AND (verdicts.redelivered OR verdicts.key_conflict)
     RETURNING verdicts.redelivered
 )
-SELECT count(*) FILTER (WHERE redelivered) AS redelivered FROM marked;
+SELECT count(*) FILTER (WHERE redelivered) AS copies FROM marked;

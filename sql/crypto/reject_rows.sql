@@ -7,13 +7,12 @@ bad AS (
     SELECT * FROM judged WHERE reasons <> '{{}}'
 ),
 origin AS (
-    SELECT bad.ingest_id, files.path, bad.ingest_id + lines.lines_ahead AS line_no
+    SELECT bad.ingest_id, lines.path, bad.ingest_id + lines.lines_ahead AS line_no
     FROM bad
     JOIN raw.BT_CRYPTO_TRANSACTION_HISTORY AS history USING (ingest_id)
     JOIN ops.loaded_lines AS lines
         ON lines.inserted_at = history.inserted_at
         AND bad.ingest_id BETWEEN lines.first_ingest_id AND lines.last_ingest_id
-    JOIN ops.loaded_files AS files USING (sha256)
 )
 INSERT INTO dqm.BT_CRYPTO_EVENTS_REJECTS AS reject (
     run_date, snapshot_id, disposition, reasons,

@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS ops.loaded_lines (
     inserted_at      timestamptz NOT NULL,
     first_ingest_id  bigint      NOT NULL,
     last_ingest_id   bigint      NOT NULL,
-    sha256           text        NOT NULL,
+    path             text        NOT NULL,
     lines_ahead      bigint      NOT NULL,
     PRIMARY KEY (inserted_at, first_ingest_id)
 );

@@ -156,7 +156,16 @@ def test_ctrl_c_ends_in_plain_words_and_a_rerun_goes_on(code: Path, database: Co
     insert_rows(database, *GOOD)
     argv, env = command(code, "--no-top-up")
     with subprocess.Popen(
-        argv, cwd=code, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
+        argv,
+        cwd=code,
+        env=env,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        ),  # a job in the background ignores it
     ) as run:
         assert run.stderr is not None
         for line in run.stderr:

@@ -1,0 +1,30 @@
+"""Forget what was done, so that the next run does it again."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+from pipelines import console
+from pipelines.crypto.history import sha256_of
+from pipelines.warehouse import connection, query
+
+
+def forget_date(run_date: date) -> int:
+    """Drop the records of a date's stages; return how many there were. No row of data is touched."""
+    dropped = connection().execute(query("crypto/forget_date"), {"run_date": str(run_date)}).rowcount
+    console.result(f"{dropped} records of {run_date} are forgotten: its next run does everything again.")
+    return dropped
+
+
+def forget_source(path: Path) -> int:
+    """Let the content of a file be loaded again; the rows that it left in raw history stay.
+
+    Raises:
+        MissingInput: there is no such file.
+    """
+    bound = {"sha256": sha256_of(path), "key": f"file {path.resolve()}"}
+    dropped = connection().execute(query("crypto/forget_source"), bound).rowcount
+    known = "is forgotten: --source loads it again" if dropped else "was not loaded"
+    console.result(f"{path} {known}. Rows of it that are in raw history stay there.")
+    return dropped
