@@ -123,6 +123,18 @@ def test_backfill_takes_only_months_that_hold_rows(database: Connection) -> None
     ]  # fmt: skip
 
 
+def test_backfill_reads_years_of_few_digits_and_tells_what_it_leaves(database: Connection) -> None:
+    insert_rows(database, *purchases(1, day="3/3/0202"), *purchases(2, day="3/3/2023"))
+    done = luigi("CryptoBackfill", "--date", "2023-03-31")
+    assert done.returncode == 0, done.stderr
+    assert set(events(database)) == {1, 2}
+    database.execute(f"UPDATE {HISTORY} SET purchase_date = '4/3/2023' WHERE user_id = 1")
+    mended = luigi("CryptoBackfill", "--date", "2023-03-31")
+    assert mended.returncode == 0, mended.stderr
+    assert "1 months of production, the oldest 03/0202" in mended.stdout or "the oldest 03/202" in mended.stdout
+    assert "--date 0202-03-31 --window-days 31" in mended.stdout
+
+
 def test_a_second_file_for_a_date_is_in_production_when_its_run_ends(database: Connection, tmp_path: Path) -> None:
     for name, user in (("a.csv", "1"), ("b.csv", "2")):
         path = write_csv(tmp_path / name, [("BRASIL", user, "1/2/2023", "ETH", "100", "2")])

@@ -61,6 +61,11 @@ def test_only_what_is_affected_runs_again(code: Path, database: Connection) -> N
         database.execute("UPDATE raw.bt_crypto_transaction_history SET purchase_units = 4 WHERE user_id = 7")
     assert ran(code) == ALL, "a raw row changed by a session that restores or replicates"
 
+    database.execute("ALTER TABLE raw.bt_crypto_transaction_history ALTER crypto_type TYPE text USING 'ETH'")
+    assert ran(code, "--allow-mass-deactivation") == ALL, "the table was rewritten, which no trigger sees"
+    database.execute("TRUNCATE prod.bt_crypto_events")
+    assert ran(code) == ALL[3:], "what was merged is not there any more"
+
     insert_rows(database, ("BRASIL", 1, "1/6/2022", "ETH", 1200, 1))
     assert ran(code) == [], "a row outside of the window is none of its business"
 
@@ -137,19 +142,73 @@ def test_a_run_that_may_not_wait_is_refused(code: Path) -> None:
     assert "Traceback" not in refused.stderr
 
 
-def test_a_run_that_meets_a_locked_table_says_so(code: Path, database: Connection) -> None:
+@pytest.mark.parametrize(
+    ("table", "exit_code", "told", "left"),
+    [
+        ("prod.bt_crypto_events", 30, "merge_to_prod: another session holds a lock", ALL[3:]),
+        ("raw.bt_crypto_transaction_history", 30, "build_events_candidate: another session holds a lock", ALL),
+        ("ops.stage_records", 30, "another session holds a lock", ALL),
+    ],
+)
+def test_a_run_that_meets_a_locked_table_says_so(
+    code: Path, database: Connection, table: str, exit_code: int, told: str, left: list[str]
+) -> None:
     from pipelines import warehouse
 
     insert_rows(database, *GOOD)
     with warehouse.connect() as other, other.transaction():
-        other.execute("LOCK TABLE prod.bt_crypto_events IN EXCLUSIVE MODE")
+        other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
         argv, env = command(code, "--no-top-up")
         env["LOCK_WAIT_SECONDS"] = "0.2"
         refused = subprocess.run(argv, cwd=code, env=env, capture_output=True, text=True, check=False)
-    assert refused.returncode == 30, refused.stderr
-    assert "merge_to_prod: another session holds a lock" in refused.stderr
+    assert refused.returncode == exit_code, refused.stderr
+    assert told in refused.stderr
     assert "Traceback" not in refused.stderr
-    assert ran(code) == ALL[3:]
+    assert ran(code) == left
+
+
+def test_a_refresh_of_history_during_a_run_does_not_look_like_an_outage(code: Path, database: Connection) -> None:
+    """TRUNCATE is no friend of snapshots: whoever took one before it commits finds the table empty."""
+    insert_rows(database, *GOOD)
+    assert ran(code) == ALL
+    argv, env = command(code, "--no-top-up", "--allow-mass-deactivation")
+    database.execute("UPDATE raw.bt_crypto_transaction_history SET purchase_units = 3 WHERE user_id = 7")
+    with database.transaction():
+        database.execute("CREATE TEMP TABLE kept ON COMMIT DROP AS SELECT * FROM raw.bt_crypto_transaction_history")
+        database.execute("TRUNCATE raw.bt_crypto_transaction_history")
+        run = subprocess.Popen(argv, cwd=code, env=env, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert run.stderr is not None
+        told = run.stderr.readline()
+        while "build_events_candidate" not in told and run.poll() is None:
+            told = run.stderr.readline()
+        time.sleep(0.5)  # it waits for the lock by now
+        database.execute(
+            "INSERT INTO raw.bt_crypto_transaction_history (site_id, user_id, purchase_date, crypto_type,"
+            " purchase_price, purchase_units)"
+            " SELECT site_id, user_id, purchase_date, crypto_type, purchase_price, purchase_units FROM kept"
+        )
+    out, err = run.communicate()
+    assert run.returncode == 0, err
+    assert re.search(r"unchanged +19 ", out), out
+
+
+def test_what_is_forgotten_is_done_again(code: Path, database: Connection) -> None:
+    insert_rows(database, *GOOD)
+    assert ran(code) == ALL
+    forget = [sys.executable, "-m", "pipelines", "forget", "--date", DATE]
+    told = subprocess.run(forget, cwd=code, env=command(code)[1], capture_output=True, text=True, check=True)
+    assert f"4 records of {DATE} are forgotten" in told.stdout
+    assert ran(code) == ALL
+    assert ran(code) == []
+
+
+def test_a_halt_leaves_no_record_of_an_earlier_quarantine(code: Path, database: Connection) -> None:
+    insert_rows(database, *GOOD, ("CHILE", 99, "1/2/2023", "BTC", 1, 1))
+    assert ran(code, "--on-invalid", "quarantine") == ALL
+    assert ran(code, exit_code=30) == []
+    assert ran(code, "--on-invalid", "quarantine") == ALL[1:2]
+    rejects = database.execute("SELECT disposition FROM dqm.bt_crypto_events_rejects").fetchall()
+    assert rejects == [{"disposition": "quarantined"}]
 
 
 def test_ctrl_c_ends_in_plain_words_and_a_rerun_goes_on(code: Path, database: Connection) -> None:
