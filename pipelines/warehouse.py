@@ -24,6 +24,8 @@ from pipelines.settings import ROOT, settings
 Connection = psycopg.Connection[dict[str, Any]]
 Row = dict[str, Any]
 SQL_DIR = ROOT / "sql"
+# For Great Expectations' own session: a million keys are grouped in memory, by sorting in parallel.
+FOR_BIG_GROUPS = "-c jit=off -c work_mem=128MB -c enable_hashagg=off -c parallel_setup_cost=0 -c parallel_tuple_cost=0"
 
 # One connection per process: it holds the flow's lock, so that losing the lock means losing the work too.
 _connections: dict[int, Connection] = {}
@@ -217,7 +219,7 @@ def transaction(lock: str | None = None) -> Iterator[Connection]:
         current.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         if lock:
             current.execute(query(lock))
-        current.execute(query("for_big_joins"))
+        current.execute(query("for_big_windows"))
         yield current
 
 
@@ -250,7 +252,7 @@ def sqlalchemy_url() -> str:
     from sqlalchemy.engine import URL
 
     parts = {key: str(value) for key, value in conninfo.conninfo_to_dict(dsn()).items() if value is not None}
-    parts["options"] = f"{parts.get('options', '')} -c lock_timeout={_lock_timeout()} -c jit=off".strip()
+    parts["options"] = f"{parts.get('options', '')} -c lock_timeout={_lock_timeout()} {FOR_BIG_GROUPS}".strip()
     return URL.create("postgresql+psycopg", query=parts).render_as_string(hide_password=False)
 
 

@@ -28,7 +28,6 @@ def merge(
     if one(tx, "crypto/is_new_window", window.bound())["is_new"]:  # first loads, and the months of a backfill
         inserted = tx.execute(query("crypto/insert_window")).rowcount
         return {"valid": valid, "inserted": inserted, "updated": 0, "reactivated": 0, "deactivated": 0, "unchanged": 0}
-    tx.execute(query("crypto/join_in_parallel"))
     tx.execute(query("crypto/find_changes"), window.bound())
     changes = one(tx, "crypto/count_changes", {})
     if changes["deactivated"] and not allow_mass_deactivation:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # PostgreSQL sorts above all numbers.
 BEYOND = 10**30
 DATE_FORMAT = "^[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}$"
-KEY = ("site_id", "user_id", "purchase_date", "crypto_type")
+KEY = ("user_id", "purchase_date", "site_id", "crypto_type")  # the most telling first: it is compared by that
 
 
 @dataclass(frozen=True)
