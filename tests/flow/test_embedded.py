@@ -21,11 +21,15 @@ def status(state: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_half_a_cluster_is_made_anew(tmp_path: Path) -> None:
-    (tmp_path / "postgres" / "base").mkdir(parents=True)
+def test_half_a_cluster_is_made_anew_and_what_is_not_ours_stays(tmp_path: Path) -> None:
     (tmp_path / "postgres.new-1" / "base").mkdir(parents=True)
     status(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["postgres"]
+    (theirs := tmp_path / "theirs" / "postgres" / "notes").mkdir(parents=True)
+    refused = python("-m", "pipelines", "status", env={"STATE_DIR": str(tmp_path / "theirs"), "POSTGRES_DSN": ""})
+    assert refused.returncode == 2
+    assert "is no PostgreSQL cluster, and not empty" in refused.stderr
+    assert theirs.is_dir()
 
 
 @pytest.mark.parametrize("after", [0.3, 0.5, 0.7, 0.9, 1.1])

@@ -131,7 +131,7 @@ def test_backfill_reads_years_of_few_digits_and_tells_what_it_leaves(database: C
     database.execute(f"UPDATE {HISTORY} SET purchase_date = '4/3/2023' WHERE user_id = 1")
     mended = luigi("CryptoBackfill", "--date", "2023-03-31")
     assert mended.returncode == 0, mended.stderr
-    assert "1 months of production, the oldest 03/0202" in mended.stdout or "the oldest 03/202" in mended.stdout
+    assert "(1, the oldest ends on 0202-03-31)" in mended.stdout
     assert "--date 0202-03-31 --window-days 31" in mended.stdout
 
 
