@@ -88,8 +88,8 @@ def show_backfill(months: list[list[Stage]], until: date) -> None:
     if left:
         console.result(
             f"Left as it is: what production holds of months of which raw history has no row ({len(left):,}, the "
-            f"oldest ends on {left[0]}). If those events are really gone: CryptoMerge --no-top-up --allow-mass-deactivation "
-            f"--date {left[0]} --window-days {left[0].day}"
+            f"oldest ends on {left[0]}). If those events are really gone: CryptoMerge --no-top-up "
+            f"--allow-mass-deactivation --date {left[0]} --window-days {left[0].day}"
         )
     if not months:
         console.result("Nothing to load: raw history has no day up to this date.")
