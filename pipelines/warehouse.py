@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import Any
 
 import psycopg
 from psycopg import conninfo, sql
@@ -24,8 +24,12 @@ from pipelines.settings import ROOT, settings
 Connection = psycopg.Connection[dict[str, Any]]
 Row = dict[str, Any]
 SQL_DIR = ROOT / "sql"
-# For Great Expectations' own session: a million keys are grouped in memory, by sorting in parallel.
-FOR_BIG_GROUPS = "-c jit=off -c work_mem=128MB -c enable_hashagg=off -c parallel_setup_cost=0 -c parallel_tuple_cost=0"
+# A window is joined and sorted in memory, not on disk, and by more than one core: few rows come out of it. Groups by
+# the million are sorted in parallel; they would be hashed by one core alone.
+FOR_BIG_WINDOWS = (
+    "-c jit=off -c work_mem=256MB -c hash_mem_multiplier=2 -c enable_hashagg=off "
+    "-c parallel_setup_cost=0 -c parallel_tuple_cost=0"
+)
 
 # One connection per process: it holds the flow's lock, so that losing the lock means losing the work too.
 _connections: dict[int, Connection] = {}
@@ -152,25 +156,23 @@ def connect() -> Connection:
     where = dsn()
     try:
         connection = psycopg.connect(
-            where, autocommit=True, row_factory=dict_row, application_name=f"kpi-delivery {os.getpid()}",
-            connect_timeout=10,
+            conninfo.make_conninfo(where, options=_options(where)), application_name=f"kpi-delivery {os.getpid()}",
+            connect_timeout=10, autocommit=True, row_factory=dict_row,
         )  # fmt: skip
     except psycopg.OperationalError as error:
         raise WarehouseUnreachable(f"PostgreSQL cannot be used: {str(error).strip()}") from None
     if connection.info.server_version < 150000:
         raise WarehouseUnreachable(f"PostgreSQL {connection.info.server_version // 10000} is too old: 15 to 18 work.")
-    connection.execute(query("lock_timeout"), {"milliseconds": _lock_timeout()})
-    settings_wanted: tuple[LiteralString, ...] = ("client_connection_check_interval = '1s'", "jit = off")
-    for setting in settings_wanted:
-        # A killed run must not go on working in the server; not every platform can notice.
-        with suppress(psycopg.Error):
-            connection.execute(sql.SQL("SET {}").format(sql.SQL(setting)))
+    with suppress(psycopg.Error):  # a killed run must not go on working in the server; not every platform can notice
+        connection.execute("SET client_connection_check_interval = '1s'")
     return connection
 
 
-def _lock_timeout() -> int:
-    """LOCK_WAIT_SECONDS in milliseconds; 0 would mean for ever."""
-    return max(1, round(settings().lock_wait_seconds * 1000))
+def _options(where: str) -> str:
+    """Settings of every session, after those that the DSN has: nobody waits for ever for a table that is locked."""
+    given = conninfo.conninfo_to_dict(where).get("options") or ""
+    milliseconds = max(1, round(settings().lock_wait_seconds * 1000))  # 0 would mean for ever
+    return f"{given} -c lock_timeout={milliseconds} {FOR_BIG_WINDOWS}".strip()
 
 
 def connection() -> Connection:
@@ -227,7 +229,6 @@ def transaction(lock: str | None = None) -> Iterator[Connection]:
         current.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         if lock:
             current.execute(query(lock))
-        current.execute(query("for_big_windows"))
         yield current
 
 
@@ -260,7 +261,7 @@ def sqlalchemy_url() -> str:
     from sqlalchemy.engine import URL
 
     parts = {key: str(value) for key, value in conninfo.conninfo_to_dict(dsn()).items() if value is not None}
-    parts["options"] = f"{parts.get('options', '')} -c lock_timeout={_lock_timeout()} {FOR_BIG_GROUPS}".strip()
+    parts["options"] = _options(dsn())
     return URL.create("postgresql+psycopg", query=parts).render_as_string(hide_password=False)
 
 

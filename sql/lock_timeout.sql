@@ -1,2 +1,0 @@
--- Nobody waits for ever, and silently, for a table that another session has locked.
-SELECT set_config('lock_timeout', %(milliseconds)s::text, false);
