@@ -78,6 +78,18 @@ class Settings(BaseSettings):
         """``STATE_DIR`` as an absolute path."""
         return self.state_dir.expanduser().resolve()
 
+    def make_home(self) -> Path:
+        """``STATE_DIR``, made where it is missing.
+
+        Raises:
+            UsageError: it cannot be made.
+        """
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"Setting STATE_DIR: {self.home} cannot be made: {error.strerror}.") from None
+        return self.home
+
     def today(self) -> date:
         """The calendar day now, in the project's zone."""
         return datetime.now(self.zone).date()

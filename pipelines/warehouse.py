@@ -73,10 +73,7 @@ def _start_embedded() -> str:
             f"Setting STATE_DIR: {home.parent} has a character that the embedded PostgreSQL cannot be started with; "
             "choose a folder without spaces, quotes, and ? # & %."
         )
-    try:
-        home.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"Setting STATE_DIR: {home.parent} cannot be made: {error.strerror}.") from None
+    settings().make_home()
     try:
         server = get_server(home, start=False)
         with server._lock:

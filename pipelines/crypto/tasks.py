@@ -83,10 +83,7 @@ class CryptoTask(FlowTask):
             raise UsageError(f"--date {self.date}: the window would start before the calendar does.")
         if self.source == "":
             raise UsageError("--source is empty: name a file, or leave the option out to generate history.")
-        try:
-            _settings().home.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"Setting STATE_DIR: {_settings().home} cannot be made: {error.strerror}.") from None
+        _settings().make_home()
         if self.source and not self.source.isprintable():
             raise UsageError(f"--source {self.source!r}: rename the file, its name holds bytes that are no text.")
         if self.source and not Path(self.source).is_file():
