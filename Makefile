@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup crypto test bench-crypto lock clean
+.PHONY: help setup crypto churn seed test bench-crypto bench-churn lock clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,12 @@ setup: $(VENV)/.ready  ## make .venv from the hash-locked requirements
 
 crypto: setup  ## run the crypto flow on the embedded PostgreSQL
 	@$(BIN)/luigi --module pipelines CryptoMerge
+
+churn: setup  ## the whole life of the churn model: train, drift, features, scores
+	@$(BIN)/luigi --module pipelines Churn
+
+seed: setup  ## load the churn files into raw.* as they are, for SQL
+	@$(BIN)/python -m pipelines seed
 
 test: setup  ## lint, types and all tests, through tox
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/tox

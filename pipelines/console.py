@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Say = Callable[[dict[str, Any]], None]
+Rows = list[tuple[str, str]]
 
 
 @lru_cache

@@ -22,6 +22,12 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _are_shares(values: tuple[float, ...]) -> tuple[float, ...]:
+    if bad := [value for value in values if not 0 <= value <= 1]:
+        raise ValueError(f"{bad[0]:g} is not between 0 and 1")
+    return values
+
+
 def _is_zone(value: str) -> str:
     if value not in available_timezones():
         raise ValueError("not a time zone of the IANA database")
@@ -34,6 +40,7 @@ def _are_plain(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+Shares = Annotated[tuple[float, ...], NoDecode, BeforeValidator(_split), AfterValidator(_are_shares)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_are_plain)]
 
 
@@ -65,6 +72,37 @@ class Settings(BaseSettings):
     lock_wait_seconds: float = Field(
         600, ge=0, le=86_400, description="how long a run waits for another one to end, or for a locked table"
     )
+    churn_data_root: str | None = Field(
+        None, description="folder or s3:// of the churn files; without one they are generated in STATE_DIR/churn_data"
+    )
+    churn_users: int = Field(43_000, ge=100, le=20_000_000, description="users of generated churn files")
+    churn_max_bad_share: float = Field(
+        0.1, ge=0, le=1, description="a column of which a larger share cannot be read is refused with its file"
+    )
+    churn_reg_params: Annotated[Shares, Field(min_length=1)] = Field(
+        (0.0001, 0.001, 0.01), description="regParam values of the training grid"
+    )
+    churn_elastic_net_params: Annotated[Shares, Field(min_length=1)] = Field(
+        (0.0, 0.5), description="elasticNetParam values of the training grid"
+    )
+    churn_promotion_min_delta: float = Field(
+        0.005, ge=0, le=1, description="AUC that a candidate must gain on production to be promoted"
+    )
+    churn_lookback_weeks: int = Field(8, ge=1, le=104, description="weekly snapshots that churn-logreg is trained on")
+    churn_drift_sample: int = Field(
+        20_000, ge=100, le=1_000_000, description="rows of each side above which drift looks at a sample"
+    )
+    artifacts_url: str | None = Field(
+        None, description="folder or s3:// for features, reports and states; without one STATE_DIR/artifacts"
+    )
+    spark_master_url: str = Field("local[*]", description="where Spark runs")
+    mlflow_tracking_uri: str | None = Field(
+        None, description="MLflow server or store; without one SQLite in STATE_DIR/mlflow"
+    )
+    mlflow_s3_endpoint_url: str | None = Field(None, description="S3 server to use instead of that of AWS")
+    aws_access_key_id: str | None = Field(None, description="key of the S3 server")
+    aws_secret_access_key: SecretStr | None = Field(None, description="its secret")
+    aws_region: str = Field("us-east-1", description="its region")
     notify_urls: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)] = Field(
         (), description="Apprise URLs that are told of success; none: standard output"
     )
@@ -115,5 +153,5 @@ def settings() -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0]).upper()
-        shown = "" if name in ("POSTGRES_DSN", "NOTIFY_URLS") else f"={os.environ.get(name, '')!r}"
+        shown = "" if name in ("POSTGRES_DSN", "NOTIFY_URLS", "AWS_SECRET_ACCESS_KEY") else f"={os.environ.get(name, '')!r}"
         raise UsageError(f"Setting {name}{shown} is wrong: {first['msg'].removeprefix('Value error, ')}.") from None

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Versions = dict[str, Any]
 _pinned: dict[str, Versions] = {}
-_began: datetime | None = None  # when this run took its lock, by the clock of the database
+_began: dict[str, datetime] = {}  # by flow: when this run took its lock, by the clock of the database
 
 
 if "luigi.cmdline" in sys.modules:  # imported by the command alone
@@ -136,6 +136,10 @@ class Stage(FlowTask):
         """Whether what the record speaks of still exists; only for results that may be overwritten."""
         return True
 
+    def wanted(self) -> bool:
+        """Whether there is anything to do; False on the way that a branch before it did not take."""
+        return True
+
     def work(self, tx: Connection) -> Details | Refusal:
         """Do it, within the transaction that the record commits with; return what the record should tell."""
         raise NotImplementedError
@@ -148,6 +152,12 @@ class Stage(FlowTask):
     def record(self) -> Record | None:
         return self.output().read()
 
+    def details(self) -> Details:
+        """What the record of a stage that was done tells."""
+        record = self.record()
+        assert record is not None, self
+        return record.details
+
     def fingerprint(self) -> str:
         """What the record must say if the stage ran on its inputs as they are now."""
         return digest([self.stage, self.key, text_version(self.code), self.decided_by(), self._source_versions(),
@@ -155,19 +165,19 @@ class Stage(FlowTask):
 
     def fresh(self) -> bool:
         """Whether this stage and all before it were done on their inputs as they are now."""
+        if not all(stage.fresh() for stage in luigi.task.flatten(self.requires())):
+            return False
+        if not self.wanted():
+            return True
         record = self.record()
-        return (
-            record is not None
-            and record.fingerprint == self.fingerprint()
-            and all(stage.fresh() for stage in luigi.task.flatten(self.requires()))
-        )
+        return record is not None and record.fingerprint == self.fingerprint()
 
     def complete(self) -> bool:
         from pipelines import warehouse
 
         begin_run(self)
         with console.refusing(), warehouse.plainly(self.stage):
-            return self.fresh() and self.still_there()
+            return self.fresh() and (not self.wanted() or self.still_there())
 
     def run(self) -> None:
         """Run this stage alone; do nothing where it is complete.
@@ -197,7 +207,8 @@ class Stage(FlowTask):
     def ran_for(self) -> float | None:
         """Seconds that the stage took in this run; None where it had nothing to do."""
         record = self.record()
-        return record.seconds if record and _began and record.finished_at >= _began else None
+        began = _began.get(self.flow)
+        return record.seconds if record and began and record.finished_at >= began and self.wanted() else None
 
     def _source_versions(self) -> Versions:
         from pipelines import warehouse
@@ -229,8 +240,7 @@ def begin_run(task: FlowTask) -> None:
     """The first question of a run takes the flow's lock; what is asked and done after that is one run."""
     from pipelines import warehouse
 
-    global _began
     with console.refusing(), warehouse.plainly(f"The {task.flow} flow"):
         if warehouse.lock(task.flow, console.note):
-            _began = warehouse.one(warehouse.connection(), "clock", {})["now"]
+            _began[task.flow] = warehouse.one(warehouse.connection(), "clock", {})["now"]
             task.check()

@@ -1,0 +1,1 @@
+"""The churn flow: who is about to stop paying with us."""

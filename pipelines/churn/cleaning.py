@@ -1,0 +1,127 @@
+"""Make the files clean: typed Parquet, and an account of every value that was missing, unreadable or rewritten."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.artifacts import Place
+from pipelines.churn import sources
+from pipelines.churn.sources import BadFile, Outcome, Source
+
+if TYPE_CHECKING:
+    import duckdb
+
+TABLES = ("payments", "users", "monthly", "evaluate")
+
+
+def clean(
+    root: Place, files: list[str], store: Place, folder: str, today: date, max_bad_share: float
+) -> dict[str, Any]:
+    """Read the files of ``root`` and leave ``payments``, ``users``, ``monthly`` and ``evaluate`` as Parquet.
+
+    Args:
+        root: where the CSV files are.
+        files: the names of those to read; sources that are not among them are taken as absent.
+        store, folder: where to leave the tables.
+        today: payments after it are kept, but no snapshot is taken for their sake.
+        max_bad_share: of a column, how many values may be unreadable (0 to 1).
+
+    Returns:
+        ``folder``; ``payments``, ``users`` and ``dropped`` counts; ``duplicates``; the first and last day of payments;
+        ``known_until`` per file; ``files``, the account of each.
+
+    Raises:
+        BadFile: a file is not what it should be; it names the file, and line and column where there are.
+    """
+    with tempfile.TemporaryDirectory(prefix="kpi-delivery-") as scratch, ExitStack() as local:
+        connection = sources.connect(Path(scratch))
+        account: list[Outcome] = []
+        known: dict[str, str | None] = {}
+        told: dict[str, Any] = {"folder": folder}
+        for source in sources.SOURCES:
+            if source.file not in files:
+                continue
+            path = local.enter_context(root.local(source.file))
+            if source is sources.PAYMENTS:
+                outcome, facts = _clean_payments(connection, path, store, folder, today, max_bad_share)
+                told |= facts
+                known[source.file] = facts["last_day"]
+            else:
+                outcome = _load(connection, source, path, max_bad_share)
+                until = sources.days_known(connection.table(source.table), source.days, today)
+                known[source.file] = str(until) if until else None
+            account.append(outcome)
+        told["users"] = _write(connection, "users", store, folder)
+        _write(connection, "monthly", store, folder)
+        _write(connection, "evaluate" if sources.EVALUATE.file in files else "no_evaluate", store, folder, "evaluate")
+        duplicates = sum(_duplicates(connection, each) for each in sources.SOURCES[1:] if each.file in files)
+    latest = max(day for day in known.values() if day)
+    return {
+        **told, "duplicates": duplicates, "known_until": {file: day or latest for file, day in known.items()},
+        "files": [asdict(outcome) for outcome in account],
+    }  # fmt: skip
+
+
+def _clean_payments(
+    connection: duckdb.DuckDBPyConnection, path: Path, store: Place, folder: str, today: date, max_bad_share: float
+) -> tuple[Outcome, dict[str, Any]]:
+    """One pass from CSV to Parquet, in any order of rows; what became of them is counted there."""
+    source = sources.PAYMENTS
+    names, delimiter = sources.header(path)
+    columns = sources.columns_of(source, names, path.name)
+    with sources.plainly(path), store.writing(f"{folder}/payments.parquet") as target:
+        raw = sources.written(connection, path, names, delimiter)
+        connection.execute("SET preserve_insertion_order = false")
+        sources.typed(raw, source, columns).to_parquet(str(target), compression="snappy")
+        connection.execute("SET preserve_insertion_order = true")
+        clean = connection.read_parquet(str(target))
+        outcome = sources.outcomes(clean, source.file, columns)
+        sources.refuse_unreadable(raw, outcome, columns, max_bad_share)
+        clean.create_view("payments_read")
+        row = connection.execute((sources.SQL_DIR / "count_payments.sql").read_text(encoding="utf-8"), {"today": today})
+        kept, future, first, last = row.fetchall()[0]
+        if not kept:
+            raise BadFile(
+                f"{source.file}: none of its {outcome.rows:,} rows has a customer and a day not after {today}."
+            )
+    return outcome, {
+        "payments": kept + future, "dropped": outcome.rows - kept - future, "future": future,
+        "first_day": str(first), "last_day": str(last),
+    }  # fmt: skip
+
+
+def _load(connection: duckdb.DuckDBPyConnection, source: Source, path: Path, max_bad_share: float) -> Outcome:
+    """A user file as a table of DuckDB, with the line of each row."""
+    from duckdb import SQLExpression
+
+    names, delimiter = sources.header(path)
+    columns = sources.columns_of(source, names, path.name)
+    with sources.plainly(path):
+        raw = sources.written(connection, path, names, delimiter)
+        numbered = SQLExpression("row_number() OVER () + 1").alias("line")
+        sources.typed(raw, source, columns, numbered).create(source.table)
+        table = connection.table(source.table)
+        outcome = sources.outcomes(table, source.file, columns)
+        sources.refuse_unreadable(raw, outcome, columns, max_bad_share)
+    return outcome
+
+
+def _write(
+    connection: duckdb.DuckDBPyConnection, query: str, store: Place, folder: str, name: str | None = None
+) -> int:
+    text = (sources.SQL_DIR / f"{query}.sql").read_text(encoding="utf-8")
+    with store.writing(f"{folder}/{name or query}.parquet") as target:
+        connection.sql(text).to_parquet(str(target), compression="snappy")
+        return len(connection.read_parquet(str(target)))
+
+
+def _duplicates(connection: duckdb.DuckDBPyConnection, source: Source) -> int:
+    """Lines of a user file that another, later line of the same customer replaces."""
+    ids = connection.table(source.table).filter("cus_cust_id_buy IS NOT NULL")
+    lines, customers = ids.aggregate("count(*), count(DISTINCT cus_cust_id_buy)").fetchall()[0]
+    return int(lines - customers)

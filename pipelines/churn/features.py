@@ -1,0 +1,230 @@
+"""What is known of a customer before a cutoff: declared once, computed by one SQL text on DuckDB or on Spark."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.artifacts import Place
+from pipelines.churn import sources
+from pipelines.settings import settings
+
+if TYPE_CHECKING:
+    import pyarrow
+
+LABEL_DAYS = 30  # training: active in so many days up to the snapshot; features stop before them
+CHURN_DAYS = 60  # weekly: churned is who pays nothing for so many days after the cutoff
+HISTORY_DAYS = 90  # a customer belongs to a cohort who paid in so many days before its cutoff
+MONTH_DAYS = 30  # what an extract calls a month back
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A column of ``features.sql``: ``default`` stands where nothing is known, ``label`` is for people."""
+
+    name: str
+    default: float | str
+    label: str
+
+    @property
+    def is_category(self) -> bool:
+        return isinstance(self.default, str)
+
+
+FEATURES = (
+    Feature("spent_7d", 0.0, "Spent in the last 7 days"),
+    Feature("spent_30d", 0.0, "Spent in the last 30 days"),
+    Feature("spent_90d", 0.0, "Spent in the last 90 days"),
+    Feature("payments_7d", 0.0, "Payments in the last 7 days"),
+    Feature("payments_30d", 0.0, "Payments in the last 30 days"),
+    Feature("payments_90d", 0.0, "Payments in the last 90 days"),
+    Feature("total_discount_30d", 0.0, "Discounts in the last 30 days"),
+    Feature("active_days_60d", 0.0, "Days with a payment, of the last 60"),
+    Feature("days_since_activity", 90.0, "Days since the last payment"),
+    Feature("mau_mp_1", 0.0, "Visits to the payments app, last month"),
+    Feature("mau_mp_2", 0.0, "Visits to the payments app, two months back"),
+    Feature("mau_mp_3", 0.0, "Visits to the payments app, three months back"),
+    Feature("mau_ml_1", 0.0, "Visits to the marketplace, last month"),
+    Feature("mau_ml_2", 0.0, "Visits to the marketplace, two months back"),
+    Feature("mau_ml_3", 0.0, "Visits to the marketplace, three months back"),
+    Feature("plata_cuenta_1", 0.0, "Highest balance, last month"),
+    Feature("plata_cuenta_2", 0.0, "Highest balance, two months back"),
+    Feature("spent_ml", 0.0, "Spent in the marketplace, six months"),
+    Feature("frequency_ml", 0.0, "Days with a purchase in the marketplace"),
+    Feature("recency_ml_days", 999.0, "Days since the last purchase in the marketplace"),
+    Feature("has_inversion", 0.0, "Invests money of the account"),
+    Feature("gender_is_female", 0.0, "Is a woman"),
+    Feature("gender", "unknown", "Gender"),
+    Feature("rango_edad", "unknown", "Age"),
+    Feature("tarjetas", "unknown", "Card"),
+    Feature("estado", "unknown", "Province"),
+)
+NUMERIC = tuple(feature.name for feature in FEATURES if not feature.is_category)
+CATEGORIES = tuple(feature.name for feature in FEATURES if feature.is_category)
+
+
+# Dates ------------------------------------------------------------------------------------------------------------
+
+
+def snapshot_of(day: date, last_day: date) -> date:
+    """The snapshot of a run: its date, or the first day that the payments do not reach."""
+    return min(day, last_day + timedelta(days=1))
+
+
+def week_of(day: date, last_day: date) -> date:
+    """The weekly snapshot of a run: its date; where the payments end before, the last Sunday that they reach."""
+    snapshot = snapshot_of(day, last_day)
+    return snapshot if snapshot == day else sundays(snapshot, 1)[0]
+
+
+def sundays(until: date, weeks: int) -> list[date]:
+    """The last Sundays not after a day, oldest first."""
+    last = until - timedelta(days=until.isoweekday() % 7)
+    return [last - timedelta(weeks=back) for back in reversed(range(weeks))]
+
+
+def weeks_before(cutoff: date, weeks: int, first_day: date) -> list[date]:
+    """The weekly snapshots before one, oldest first, as far back as there were payments for a week or more."""
+    return [day for day in sundays(cutoff - timedelta(days=1), weeks) if day >= first_day + timedelta(weeks=1)]
+
+
+# Frames -----------------------------------------------------------------------------------------------------------
+
+
+def bound(cutoff: date, known_until: Mapping[str, str]) -> dict[str, Any]:
+    """The values that ``features.sql`` binds.
+
+    Args:
+        cutoff: the first day of which nothing may be known.
+        known_until: by file, the last day of which it tells.
+    """
+
+    def known(source: sources.Source) -> date:
+        return date.fromisoformat(known_until[source.file])
+
+    def month(source: sources.Source) -> int:
+        """The newest month back that had ended at the cutoff."""
+        return 1 + max(0, math.ceil(((known(source) - cutoff).days + 1) / MONTH_DAYS))
+
+    return {
+        "cutoff": cutoff, **{f"ago_{days}": cutoff - timedelta(days=days) for days in (7, 30, 60, 90)},
+        "visits_month": month(sources.ACTIVE_USER), "balance_month": month(sources.DINERO_CUENTA),
+        "marketplace_known": known(sources.MARKETPLACE_DATA) < cutoff,
+        "investment_known": known(sources.DINERO_CUENTA) < cutoff,
+        "logins_known": known(sources.ACTIVE_USER) < cutoff,
+    }  # fmt: skip
+
+
+def frame(store: Place, clean: Mapping[str, Any], version: str, cutoff: date) -> str:
+    """The features at a cutoff as Parquet, computed if they are not there yet; one row per customer of the cohort.
+
+    Args:
+        store: where the clean tables are, and where the frame goes.
+        clean: what ``cleaning.clean`` returned.
+        version: of the code that computes features.
+        cutoff: the first day of which nothing is known.
+
+    Returns:
+        The name of the file in ``store``. Columns: ``customer_id``, ``FEATURES`` with their defaults,
+        ``last_payment_date`` and ``last_login_date``.
+    """
+    import pyarrow.parquet
+
+    name = f"{clean['folder']}/features-{version[:12]}-{cutoff}.parquet"
+    if not store.exists(name):
+        with engine(store, clean["folder"]) as ask:
+            table = ask("features", bound(cutoff, clean["known_until"]))
+        with store.writing(name) as path:
+            pyarrow.parquet.write_table(with_defaults(table), path, compression="snappy")
+    return name
+
+
+def with_defaults(table: pyarrow.Table) -> pyarrow.Table:
+    """The features with their types; a default wherever nothing is known."""
+    import pyarrow
+    import pyarrow.compute as pc
+
+    for feature in FEATURES:
+        kind = pyarrow.string() if feature.is_category else pyarrow.float64()
+        column = table.column(feature.name).cast(kind)
+        table = table.set_column(
+            table.schema.get_field_index(feature.name), feature.name, pc.fill_null(column, feature.default)
+        )
+    return table
+
+
+def read(store: Place, name: str, columns: list[str] | None = None) -> pyarrow.Table:
+    """A frame as an Arrow table."""
+    import pyarrow.parquet
+
+    with store.local(name) as path:
+        return pyarrow.parquet.read_table(path, columns=columns)
+
+
+# Engines ----------------------------------------------------------------------------------------------------------
+
+
+def runs_on_spark(payments_bytes: int) -> bool:
+    """Whether a cluster is named, or the payments are more than this machine can go through on its disk."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return not settings().spark_master_url.startswith("local") or payments_bytes > 4 * machine
+
+
+@contextmanager
+def engine(store: Place, folder: str) -> Iterator[Any]:
+    """A function (query, values) -> Arrow table over the clean tables, on DuckDB or Spark."""
+    if runs_on_spark(store.size(f"{folder}/payments.parquet")):
+        with on_spark(store, folder) as ask:
+            yield ask
+    else:
+        with on_duckdb(store, folder) as ask:
+            yield ask
+
+
+@contextmanager
+def on_duckdb(store: Place, folder: str) -> Iterator[Any]:
+    """The tables in DuckDB."""
+    from pipelines.churn.cleaning import TABLES
+
+    with tempfile.TemporaryDirectory(prefix="kpi-delivery-") as scratch, ExitStack() as local:
+        connection = sources.connect(Path(scratch))
+        for table in TABLES:
+            path = local.enter_context(store.local(f"{folder}/{table}.parquet"))
+            connection.read_parquet(str(path)).create_view(table)
+
+        def ask(query: str, values: Mapping[str, Any]) -> pyarrow.Table:
+            text = (sources.SQL_DIR / f"{query}.sql").read_text(encoding="utf-8")
+            return connection.sql(text, params=dict(values)).to_arrow_table()
+
+        yield ask
+
+
+@contextmanager
+def on_spark(store: Place, folder: str) -> Iterator[Any]:
+    """The tables in Spark; the SQL transpiled."""
+    from pipelines import spark
+    from pipelines.churn.cleaning import TABLES
+
+    session = spark.session()
+    for table in TABLES:
+        session.read.parquet(spark.url(store.at(f"{folder}/{table}.parquet"))).createOrReplaceTempView(table)
+
+    def ask(query: str, values: Mapping[str, Any]) -> pyarrow.Table:
+        return session.sql(in_sparks_words(query), args=dict(values)).toArrow()
+
+    yield ask
+
+
+def in_sparks_words(query: str) -> str:
+    """The text of ``sql/churn/<query>.sql`` in Spark's dialect; values stay parameters."""
+    import sqlglot
+
+    text = (sources.SQL_DIR / f"{query}.sql").read_text(encoding="utf-8")
+    return sqlglot.transpile(text, read="duckdb", write="spark", comments=False)[0]

@@ -1,0 +1,338 @@
+"""What the stages of the churn flow do, each as one function of plain arguments: the modules beside it, put to work."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines import console, tracking, warehouse
+from pipelines.artifacts import Place
+from pipelines.churn import drift, features, registry, synthetic, training, weekly
+from pipelines.churn.features import CATEGORIES, FEATURES, NUMERIC
+from pipelines.churn.registry import CHURN_LOGREG, CHURN_MODEL, PRODUCTION
+from pipelines.errors import MissingInput
+from pipelines.settings import Settings
+from pipelines.targets import Details, RecordTarget
+from pipelines.warehouse import Connection, query
+
+if TYPE_CHECKING:
+    import pandas
+
+EXPERIMENTS = {CHURN_MODEL: "churn_retention", CHURN_LOGREG: "churn_logreg"}
+LAST_TRAINING = "last_training.json"
+
+
+# Files that are not there -----------------------------------------------------------------------------------------
+
+
+def generate_if_empty(root: Place, settings: Settings, cleaning: str) -> None:
+    """Generate the files where there is none of them.
+
+    Args:
+        cleaning: the stage whose record tells that there once were files that we had not generated.
+
+    Raises:
+        MissingInput: the folder that was named is not there, or files that were there are gone.
+    """
+    if any(root.exists(file) for file in synthetic.FILES):
+        return
+    ours = RecordTarget("generate_churn_files", root.url)
+    named = settings.churn_data_root is not None
+    if named and not root.on_s3 and not Path(root.url).is_dir():
+        raise MissingInput(f"CHURN_DATA_ROOT={root.url}: there is no such folder. Make it, and files are generated in it.")
+    if named and RecordTarget(cleaning, root.url).exists() and not ours.exists():
+        raise MissingInput(
+            f"CHURN_DATA_ROOT={root.url}: the files that were here are gone. None are generated in their place: "
+            "a model would learn from what nobody did."
+        )
+    if root.names():
+        raise MissingInput(
+            f"{root.url} holds none of {', '.join(synthetic.FILES)}, but other files. Put the files there; in an empty "
+            "folder they are generated."
+        )
+    console.note(f"{root.url} is empty: generating files of {settings.churn_users:,} users")
+    started = time.monotonic()
+    if root.on_s3:
+        with tempfile.TemporaryDirectory(prefix="kpi-delivery-") as scratch:
+            rows = synthetic.generate(Path(scratch) / "files", settings.churn_users)
+            for file in reversed(synthetic.FILES):
+                with root.writing(file) as path:
+                    shutil.copyfile(Path(scratch) / "files" / file, path)
+    else:
+        rows = synthetic.generate(Path(root.url), settings.churn_users)
+    ours.write(warehouse.connection(), str(settings.churn_users), rows, time.monotonic() - started)
+
+
+# churn-model ------------------------------------------------------------------------------------------------------
+
+
+def train(store: Place, made: Details, sources: Mapping[str, str], fingerprint: str, settings: Settings) -> Details:
+    """Fit the grid, and leave the best as a version of churn-model with metrics, plots, explanation and drift.
+
+    A training that was killed after its run had ended in MLflow is not done twice.
+
+    Returns:
+        ``run_id``, ``version``, metrics of the holdout, ``recent_drift_*``, and the grid.
+    """
+    with tracking.plainly():
+        experiment = tracking.experiment(EXPERIMENTS[CHURN_MODEL])
+        run_id = registry.finished_run(experiment, fingerprint)
+        if run_id is None:
+            run_id = _train_and_log(store, made, sources, fingerprint, settings, experiment)
+        version = registry.register(CHURN_MODEL, run_id)
+        run = tracking.client().get_run(run_id)
+    return {"run_id": run_id, "version": version, "metrics": run.data.metrics, "params": run.data.params}
+
+
+def _train_and_log(
+    store: Place, made: Details, sources: Mapping[str, str], fingerprint: str, settings: Settings, experiment: str
+) -> str:
+    import mlflow
+
+    data = features.read(store, made["dataset"])
+    holdout, seen = (data.filter(part) for part in _held_out(data))
+    with ThreadPoolExecutor(1) as aside, tempfile.TemporaryDirectory(prefix="kpi-delivery-") as scratch:
+        later = aside.submit(_recent_drift, store, made, settings.churn_drift_sample)  # while Spark works
+        learnt = training.fit(
+            data, store.at(made["dataset"]), settings.churn_reg_params, settings.churn_elastic_net_params
+        )
+        values, labels = training.matrix(holdout), holdout["label"].to_numpy()
+        probabilities = learnt.probabilities(values)
+        found = training.metrics(labels, probabilities)
+        folder = Path(scratch)
+        training.plot(labels, probabilities, folder / "plots")
+        from pipelines.churn import explain
+
+        explain.explain(learnt, training.matrix(seen), values, folder / "explainability")
+        recent = later.result()
+        with _run(experiment, f"churn {made['snapshot']}", fingerprint, sources) as run_id:
+            mlflow.log_params({
+                **learnt.params, "snapshot": made["snapshot"], "cutoff": made["cutoff"], "features": len(NUMERIC),
+                "rows_training": seen.num_rows, "rows_holdout": holdout.num_rows, "seed": training.SEED,
+                "master": settings.spark_master_url,
+            })  # fmt: skip
+            mlflow.log_metrics({
+                **found, "recent_drift_share": recent.share, "recent_drift_detected": float(recent.detected),
+                "active_share": made["active"] / made["rows"],
+                **{f"validation_auc/{_plain(point)}": auc for point, auc in learnt.validation_auc.items()},
+            })  # fmt: skip
+            with store.local(made["dataset"]) as dataset:
+                shutil.copyfile(dataset, folder / "churn_features.parquet")
+            mlflow.log_artifact(str(folder / "churn_features.parquet"), "dataset")
+            mlflow.log_artifacts(str(folder / "explainability"), "explainability")
+            mlflow.log_artifacts(str(folder / "plots"), "plots")
+            _log_linear_model(learnt, folder)
+    return run_id
+
+
+def _held_out(data: Any) -> tuple[Any, Any]:
+    import pyarrow.compute as pc
+
+    return data["holdout"], pc.invert(data["holdout"])
+
+
+def _plain(point: str) -> str:
+    return point.replace("=", "_")
+
+
+def _recent_drift(store: Place, made: Details, sample: int) -> drift.Drift:
+    frame = _frame(store, made["frame"])
+    reference = _frames(store, made["reference"])
+    return drift.compare(frame, drift.stand_in(frame) if reference is None else reference, sample)
+
+
+def _log_linear_model(learnt: training.Learnt, folder: Path) -> None:
+    import mlflow
+    import numpy as np
+    import pandas as pd
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema, TensorSpec
+
+    (folder / "coefficients.json").write_text(learnt.facts(), encoding="utf-8")
+    defaults = {feature.name: [float(feature.default)] for feature in FEATURES if not feature.is_category}
+    mlflow.pyfunc.log_model(
+        name="model",
+        python_model=str(Path(__file__).with_name("linear_model.py")),
+        artifacts={"coefficients": str(folder / "coefficients.json")},
+        signature=ModelSignature(
+            Schema([ColSpec("double", name) for name in NUMERIC]), Schema([TensorSpec(np.dtype("float64"), (-1,))])
+        ),
+        input_example=pd.DataFrame(defaults),
+        pip_requirements=_requirements("mlflow", "numpy", "pandas"),
+    )
+
+
+def _requirements(*packages: str) -> list[str]:
+    from importlib.metadata import version
+
+    return [f"{package}=={version(package)}" for package in packages]
+
+
+@contextmanager
+def _run(experiment: str, name: str, fingerprint: str, sources: Mapping[str, str]) -> Iterator[str]:
+    """A run of MLflow that knows what it was made from."""
+    import mlflow
+
+    tags = {registry.MADE_FROM: fingerprint, **{f"source.{file}": digest for file, digest in sources.items()}}
+    with mlflow.start_run(experiment_id=experiment, run_name=name, tags=tags) as run:
+        yield str(run.info.run_id)
+
+
+def evaluate(store: Place, made: Details, trained: Details) -> Details:
+    """Candidate and production on the candidate's holdout.
+
+    Returns:
+        Both versions and AUCs; those of production are None where there is none, or where it cannot score
+        (``incomparable`` tells why).
+    """
+    with tracking.plainly():
+        candidate, current = trained["version"], tracking.version_of(CHURN_MODEL, PRODUCTION)
+        data = features.read(store, made["dataset"])
+        holdout = data.filter(data["holdout"])
+        frame, labels = holdout.select(list(NUMERIC)).to_pandas(), holdout["label"].to_numpy()
+        scores = registry.load(CHURN_MODEL, candidate).predict(frame)
+        return {
+            "candidate_version": candidate, "candidate_auc": training.metrics(labels, scores)["roc_auc"],
+            **_of_production(CHURN_MODEL, current, lambda model: training.metrics(labels, model.predict(frame))["roc_auc"]),
+        }  # fmt: skip
+
+
+def _of_production(model: str, version: str | None, judge: Callable[[Any], float]) -> Details:
+    told: Details = {"production_version": version, "production_auc": None, "incomparable": None}
+    if version is None:
+        return told
+    try:
+        return {**told, "production_auc": judge(registry.load(model, version))}
+    except Exception as error:  # whatever a model of old says to data of today
+        return {**told, "incomparable": f"version {version} cannot score today's features ({str(error).splitlines()[0][:200]})"}
+
+
+def decide(evaluated: Details, min_delta: float) -> Details:
+    """Promote or skip, and why."""
+    decision = registry.decide(
+        evaluated["candidate_auc"], evaluated["production_auc"], evaluated["incomparable"], min_delta
+    )
+    return {"promote": decision.promote, "reason": decision.reason, "min_delta": min_delta}
+
+
+def conclude(
+    store: Place, sources: Mapping[str, str], made: Details, trained: Details, evaluated: Details, decided: Details
+) -> Details:
+    """Leave ``last_training.json``: run, metrics, decision, reason, and the fingerprints of the inputs."""
+    told = {
+        "model": CHURN_MODEL, "version": trained["version"], "run_id": trained["run_id"], "snapshot": made["snapshot"],
+        "cutoff": made["cutoff"], "rows": made["rows"], "metrics": trained["metrics"], "params": trained["params"],
+        "decision": "promote" if decided["promote"] else "skip", "reason": decided["reason"],
+        **{name: evaluated[name] for name in ("candidate_auc", "production_version", "production_auc")},
+        "inputs": dict(sources),
+    }  # fmt: skip
+    return {"last_training": store.write(LAST_TRAINING, json.dumps(told, indent=1).encode())}
+
+
+# churn-logreg -----------------------------------------------------------------------------------------------------
+
+
+def train_logreg(tx: Connection, snapshots: Sequence[str], fingerprint: str) -> Details:
+    """Fit the pipeline on weekly snapshots, and judge it, and production, on the customers held out.
+
+    Raises:
+        CannotTrain: no labels that differ.
+    """
+    import mlflow
+    from mlflow.models import infer_signature
+
+    from pipelines.churn import logreg, scoring
+
+    rows = weekly.read(tx, [date.fromisoformat(day) for day in snapshots])
+    rows = rows[rows["labeled_churn"].notna()]
+    seen, holdout = rows[~rows["holdout"]], rows[rows["holdout"]]
+    with tracking.plainly():
+        experiment = tracking.experiment(EXPERIMENTS[CHURN_LOGREG])
+        run_id = registry.finished_run(experiment, fingerprint)
+        if run_id is None:
+            model = logreg.fit(seen)
+            labels = logreg.labels(holdout)
+            found = training.metrics(labels, logreg.probabilities(model, holdout))
+            with _run(experiment, f"churn-logreg {snapshots[-1]}", fingerprint, {}) as run_id:
+                mlflow.log_params({
+                    "first_snapshot": snapshots[0], "last_snapshot": snapshots[-1], "weeks": len(snapshots),
+                    "rows_training": len(seen), "rows_holdout": len(holdout),
+                })  # fmt: skip
+                mlflow.log_metrics({**found, "churned_share": float(rows["labeled_churn"].mean())})
+                example = holdout[list(logreg.COLUMNS)].head(2)
+                mlflow.sklearn.log_model(
+                    model, name="model", signature=infer_signature(example, model.predict_proba(example)),
+                    input_example=example, pyfunc_predict_fn="predict_proba",
+                    pip_requirements=_requirements("mlflow", "scikit-learn", "numpy", "pandas"),
+                )  # fmt: skip
+        version = registry.register(CHURN_LOGREG, run_id)
+        current = tracking.version_of(CHURN_LOGREG, PRODUCTION)
+        metrics = tracking.client().get_run(run_id).data.metrics
+        return {
+            "rows": len(rows), "run_id": run_id, "version": version, "metrics": metrics, "candidate_auc": metrics["roc_auc"],
+            **_of_production(CHURN_LOGREG, None if current == version else current, lambda old: training.metrics(
+                logreg.labels(holdout), scoring.churn_of(old, holdout[list(logreg.COLUMNS)]))["roc_auc"]),
+        }  # fmt: skip
+
+
+def promote_logreg(trained: Details, min_delta: float) -> Details:
+    """Decide by the same rule as churn-model, and do it."""
+    decided = decide(trained, min_delta)
+    if decided["promote"]:
+        with tracking.plainly():
+            registry.promote(CHURN_LOGREG, trained["version"], trained["production_version"])
+    return decided
+
+
+# Drift ------------------------------------------------------------------------------------------------------------
+
+
+def report_drift(store: Place, made: Details, settings: Settings) -> Details:
+    """Compare the current snapshot with the weeks before it; leave the report on disk, and in the bucket if there is one.
+
+    Returns:
+        ``drift_detected``, ``path`` and ``key`` of the report (None without a bucket), and what was found.
+    """
+    current, reference = _frame(store, made["frame"]), _frames(store, made["reference"])
+    note = f"Snapshot {made['snapshot']} ({len(current):,} customers) against the weeks before it: {', '.join(made['weeks'])}."
+    if reference is None:
+        reference = drift.stand_in(current)
+        note = (
+            f"Snapshot {made['snapshot']} has no snapshot to be compared with yet: it is compared with itself and light "
+            "noise, which stands in for one. Its result says nothing of customers."
+        )
+    found = drift.compare(current, reference, settings.churn_drift_sample, note)
+    name, page = drift.report_name(date.fromisoformat(made["snapshot"])), found.html.encode()
+    path = Place(str(settings.make_home() / "drift_reports")).write(name, page)
+    key = None
+    if store.on_s3:
+        bucket = Place("s3://" + store.url.removeprefix("s3://").split("/")[0])
+        key = f"drift-reports/{name}"
+        bucket.write(key, page)
+    return {**found.facts(), "stand_in": not made["weeks"], "path": path, "key": key}
+
+
+def note_drift(tx: Connection, snapshot: date, found: Details) -> Details:
+    """Leave the result in ``ops.churn_drift``."""
+    from psycopg.types.json import Jsonb
+
+    tx.execute(query("churn/note_drift"), {**found, "snapshot": snapshot, "left_out": Jsonb(found["left_out"])})
+    return {name: found[name] for name in ("drift_detected", "drift_share", "drifted", "path", "key")}
+
+
+def _frame(store: Place, name: str) -> pandas.DataFrame:
+    return features.read(store, name, [*NUMERIC, *CATEGORIES]).to_pandas()
+
+
+def _frames(store: Place, names: Sequence[str]) -> pandas.DataFrame | None:
+    import pandas as pd
+
+    return pd.concat([_frame(store, name) for name in names], ignore_index=True) if names else None

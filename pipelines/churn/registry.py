@@ -1,0 +1,167 @@
+"""Models and who is in production: versions, the rule of promotion, the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines import tracking
+from pipelines.errors import MissingInput, PipelineError, UsageError
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+PRODUCTION, PREVIOUS = "production", "previous"
+CHURN_MODEL, CHURN_LOGREG = "churn-model", "churn-logreg"
+MODELS = (CHURN_MODEL, CHURN_LOGREG)
+MADE_FROM = "kpi.fingerprint"  # tag of a run: the inputs and the code that it was made from
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a candidate becomes production, and why."""
+
+    promote: bool
+    reason: str
+
+
+def decide(candidate: float, production: float | None, incomparable: str | None, min_delta: float) -> Decision:
+    """The rule of promotion, for both models.
+
+    Args:
+        candidate: AUC of the candidate on the holdout.
+        production: AUC of the production model on the same rows; None where there is none.
+        incomparable: why the production model cannot score them.
+        min_delta: the gain that is asked for.
+    """
+    if incomparable:
+        return Decision(True, f"production cannot be compared: {incomparable}")
+    if production is None:
+        return Decision(True, "there is no production model yet")
+    gain = candidate - production
+    words = f"AUC {candidate:.4f} against {production:.4f} of production: {gain:+.4f}"
+    if gain >= min_delta:
+        return Decision(True, f"{words}, at least {min_delta:g}")
+    return Decision(False, f"{words}, less than {min_delta:g}")
+
+
+# Runs and versions ------------------------------------------------------------------------------------------------
+
+
+def finished_run(experiment: str, fingerprint: str) -> str | None:
+    """The id of the run that was made of these inputs and ended well; what others left half done is removed."""
+    client = tracking.client()
+    found = client.search_runs([experiment], f"tags.`{MADE_FROM}` = '{fingerprint}'", order_by=["attributes.start_time"])
+    whole = [run.info.run_id for run in found if run.info.status == "FINISHED"]
+    for run in found:
+        if run.info.run_id not in whole[:1]:
+            client.delete_run(run.info.run_id)
+    return whole[0] if whole else None
+
+
+def register(model: str, run_id: str) -> str:
+    """The version of a model that a run made; the same one however often it is asked for."""
+    from mlflow.exceptions import MlflowException
+
+    client = tracking.client()
+    for known in client.search_model_versions(f"run_id = '{run_id}'"):
+        if known.name == model:
+            return str(known.version)
+    try:
+        client.create_registered_model(model)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    source = next(logged for logged in client.search_logged_models([client.get_run(run_id).info.experiment_id])
+                  if logged.source_run_id == run_id)  # fmt: skip
+    return str(client.create_model_version(model, source.model_uri, run_id, model_id=source.model_id).version)
+
+
+def load(model: str, version: str) -> Any:
+    """A registered version, ready to score (``mlflow.pyfunc``)."""
+    tracking.client()
+    import mlflow.pyfunc
+
+    return mlflow.pyfunc.load_model(f"models:/{model}/{version}")
+
+
+# Production -------------------------------------------------------------------------------------------------------
+
+
+def promote(model: str, version: str, instead_of: str | None) -> None:
+    """Make a version production; the one that was becomes the previous.
+
+    Args:
+        instead_of: the version that it was compared with.
+
+    Raises:
+        PipelineError: another version has become production since.
+    """
+    client, current = tracking.client(), tracking.version_of(model, PRODUCTION)
+    if current == version:
+        return
+    if current != instead_of:
+        raise PipelineError(
+            f"{model}: version {current or 'none'} is production now; version {version} was compared with "
+            f"{instead_of or 'none'}. Nothing was promoted. Run `python -m pipelines forget --date …` of that run, and it again."
+        )
+    if current:
+        client.set_registered_model_alias(model, PREVIOUS, current)
+    client.set_registered_model_alias(model, PRODUCTION, version)
+
+
+def rollback(model: str) -> tuple[str, str]:
+    """Make the previous version production again, and production the previous.
+
+    Returns:
+        The version that is production now, and the one that was.
+
+    Raises:
+        UsageError: there is no such model.
+        MissingInput: it has no previous version.
+    """
+    if model not in MODELS:
+        raise UsageError(f"{model} is no model of ours: choose {' or '.join(MODELS)}.")
+    current, previous = tracking.version_of(model, PRODUCTION), tracking.version_of(model, PREVIOUS)
+    if current is None or previous is None or previous == current:
+        raise MissingInput(f"{model}: there is no previous version to go back to.")
+    client = tracking.client()
+    client.set_registered_model_alias(model, PRODUCTION, previous)
+    client.set_registered_model_alias(model, PREVIOUS, current)
+    return previous, current
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version, its run's metrics, and what it is."""
+
+    model: str
+    version: str
+    run_id: str
+    created: float  # seconds since 1970
+    metrics: Mapping[str, float]
+    aliases: tuple[str, ...]
+
+
+def versions(model: str) -> list[Version]:
+    """All versions of a model, newest first."""
+    client = tracking.client()
+    aliases = {alias: tracking.version_of(model, alias) for alias in (PRODUCTION, PREVIOUS)}
+    found: list[ModelVersion] = sorted(
+        client.search_model_versions(f"name = '{model}'"), key=lambda each: -int(each.version)
+    )
+    return [
+        Version(
+            model, str(each.version), str(each.run_id), each.creation_timestamp / 1000,
+            client.get_run(str(each.run_id)).data.metrics,
+            tuple(alias for alias, version in aliases.items() if version == str(each.version)),
+        )
+        for each in found
+    ]  # fmt: skip
+
+
+def artifact(run_id: str, path: str, folder: Path) -> Path:
+    """A file that a run has logged, copied into a folder."""
+    return Path(tracking.client().download_artifacts(run_id, path, str(folder)))

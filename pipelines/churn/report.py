@@ -1,0 +1,212 @@
+"""What a person sees of the churn flow: short tables, and where the pictures are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pipelines import console, tracking
+from pipelines.artifacts import Place
+from pipelines.churn import registry, sources, watchdog
+from pipelines.console import Rows
+from pipelines.targets import Details
+
+if TYPE_CHECKING:
+    from pipelines.churn.tasks import Churn, ChurnRoot
+    from pipelines.stage import Stage
+
+
+def chain(last: Stage) -> list[Stage]:
+    """A stage and all before it, first to last, each once."""
+    import luigi
+
+    found: dict[str, Stage] = {}
+    for before in luigi.task.flatten(last.requires()):
+        found |= {stage.task_id: stage for stage in chain(before)}
+    return [*found.values(), last]
+
+
+def show(root: ChurnRoot) -> None:
+    """What a run did; or, where it had nothing to do, what is there."""
+    from pipelines.churn import tasks
+
+    stages = chain(root.requires())
+    rows = _rows_of(root)
+    ran = [(stage, seconds) for stage in stages if stage.wanted() and (seconds := stage.ran_for()) is not None]
+    rows += [(stage.stage, f"{seconds:.1f} s") for stage, seconds in ran]
+    console.table(f"{type(root).__name__} of {root.date}", rows)
+    if any(isinstance(stage, tasks.CleanRawSources) for stage, _ in ran):
+        show_files(root.clean())
+    if not ran:
+        console.result("Nothing to do: files, settings and code are as they were when this was made.")
+
+
+def show_life(root: Churn) -> None:
+    """The table of the whole life: snapshot, rows, who is better, what was decided, drift, and where the pictures are."""
+    rows = [row for part in root.parts() for row in _rows_of(part)]
+    console.table(f"Churn of {root.date}", rows)
+    ran = [stage for part in root.parts() for stage in chain(part.requires()) if stage.wanted() and stage.ran_for() is not None]
+    if not ran:
+        console.result("Nothing to do: files, settings and code are as they were when this was made.")
+        return
+    show_files(root.clean())
+
+
+def _rows_of(root: ChurnRoot) -> Rows:
+    from pipelines.churn import tasks
+
+    kinds: dict[type[ChurnRoot], Any] = {
+        tasks.ChurnTraining: _of_training, tasks.ChurnDriftReport: _of_drift, tasks.ChurnFeatureStore: _of_features,
+        tasks.ChurnLogregTraining: _of_logreg, tasks.ChurnBatchScore: _of_scores,
+    }  # fmt: skip
+    rows: Rows = kinds[type(root)](root)
+    return rows
+
+
+def _of_training(root: ChurnRoot) -> Rows:
+    from pipelines.churn import tasks
+
+    made, trained, evaluated, decided = (
+        root.details_of(stage)
+        for stage in (tasks.FeatureEngineering, tasks.TrainSparkModel, tasks.EvaluateCandidate, tasks.DecidePromotion)
+    )
+    metrics, params = trained["metrics"], trained["params"]
+    production = evaluated["production_auc"]
+    return [
+        ("snapshot (features before)", f"{made['snapshot']} ({made['cutoff']})"),
+        ("rows, held out", f"{made['rows']:,}, {made['holdout']:,}"),
+        ("regParam, elasticNetParam", f"{params['regParam']}, {params['elasticNetParam']}"),
+        (f"AUC of candidate (version {evaluated['candidate_version']})", f"{evaluated['candidate_auc']:.4f}"),
+        (f"AUC of production (version {evaluated['production_version'] or 'none'})",
+         "none" if production is None else f"{production:.4f}"),
+        ("Brier, precision of top tenth", f"{metrics['brier']:.4f}, {metrics['precision_top_decile']:.4f}"),
+        ("decision", "promoted" if decided["promote"] else "not promoted"),
+        ("because", decided["reason"]),
+        ("drift against the weeks before", f"{metrics['recent_drift_share']:.0%} of the columns"),
+        ("MLflow run", trained["run_id"]),
+        ("SHAP picture", _artifact_of(trained["run_id"], "explainability/shap_summary.png")),
+    ]  # fmt: skip
+
+
+def _artifact_of(run_id: str, path: str) -> str:
+    root = str(tracking.client().get_run(run_id).info.artifact_uri)
+    return f"{root.removeprefix('file://')}/{path}"
+
+
+def _of_drift(root: ChurnRoot) -> Rows:
+    from pipelines.churn import tasks
+
+    found, made = root.details_of(tasks.RunDriftReport), root.details_of(tasks.BuildCurrentSnapshot)
+    against = f"{len(made['weeks'])} weeks" if made["weeks"] else "itself and noise: there is no week before"
+    rows = [
+        ("current snapshot, against", f"{made['snapshot']}, {against}"),
+        ("drift", f"{'yes' if found['drift_detected'] else 'no'}: {found['drift_share']:.0%} of {found['columns_compared']} columns"),
+        ("columns that drifted", ", ".join(found["drifted"]) or "none"),
+        ("drift report", found["path"]),
+    ]  # fmt: skip
+    if found["left_out"]:
+        rows.append(("columns left out", "; ".join(f"{name} ({why})" for name, why in found["left_out"].items())))
+    if found["key"]:
+        rows.append(("in the bucket as", found["key"]))
+    return rows
+
+
+def _of_features(root: ChurnRoot) -> Rows:
+    from pipelines.churn import tasks
+
+    built = root.details_of(tasks.BuildWeeklyFeatures)
+    return [
+        ("weekly snapshots", _span(built["snapshots"])),
+        ("rows, labelled, churned", f"{built['rows']:,}, {built['labelled']:,}, {built['churned']:,}"),
+    ]
+
+
+def _of_logreg(root: ChurnRoot) -> Rows:
+    from pipelines.churn import tasks
+
+    stage = root.sibling(tasks.TrainLogreg)
+    trained, decided = stage.details(), root.sibling(tasks.PromoteLogreg).details()
+    production = trained["production_auc"]
+    return [
+        (f"churn-logreg (version {trained['version']}) trained on", _span(stage.weekly().details()["snapshots"])),
+        ("its AUC; that of production", f"{trained['candidate_auc']:.4f}; {'none' if production is None else f'{production:.4f}'}"),
+        ("its decision", f"{'promoted' if decided['promote'] else 'not promoted'}: {decided['reason']}"),
+    ]  # fmt: skip
+
+
+def _of_scores(root: ChurnRoot) -> Rows:
+    from pipelines.churn import tasks
+
+    scored = root.details_of(tasks.ScoreCohort)
+    return [
+        ("scored by churn-logreg", f"{scored['scored']:,} customers of {_span(scored['snapshots'])} (version {scored['version']})"),
+        ("of them predicted to churn", f"{scored['predicted_to_churn']:,}"),
+    ]  # fmt: skip
+
+
+def _span(days: list[str]) -> str:
+    return days[0] if len(days) == 1 else f"{len(days)} weeks, {days[0]} to {days[-1]}"
+
+
+# The files --------------------------------------------------------------------------------------------------------
+
+
+def show_files(clean: Details) -> None:
+    """What became of the values of each file, where not all were there as we would write them."""
+    shown = [
+        (each["file"], name.upper(), *(f"{counts[outcome]:,}" for outcome in sources.OUTCOMES))
+        for each in clean["files"]
+        for name, counts in each["columns"].items()
+        if counts["read"] < each["rows"]
+    ]
+    columns = [("file", "left"), ("column", "left"), *((outcome, "right") for outcome in sources.OUTCOMES)]
+    console.grid("Values that were missing, unreadable (dropped) or rewritten", columns, shown)
+    console.result(
+        f"{clean['payments']:,} payments, {clean['dropped']:,} dropped for want of a customer or a day, {clean['future']:,} "
+        f"dated after today; {clean['duplicates']:,} lines of user files replaced by a later line of the same customer."
+    )
+
+
+def watch(root: Place, store: Place, quiet: bool) -> None:
+    """Tell which files changed since the last time, and take them as seen."""
+    now = {source.file: sources.sha256(root, source.file) for source in sources.present(root)}
+    before = watchdog.remembered(store)
+    changed = watchdog.changes(before, now)
+    if not quiet:
+        since = "" if before is not None else " (nothing is remembered of an earlier look)"
+        console.table(f"Files of {root.url}{since}", [(file, changed.get(file, "as it was")) for file in sorted({*now, *changed})])
+        console.result(
+            f"{len(changed)} changed: {', '.join(sorted(changed))}. Run ChurnTraining." if changed else "Nothing changed."
+        )
+    watchdog.remember(store, now)
+
+
+# Models -----------------------------------------------------------------------------------------------------------
+
+
+def show_models() -> None:
+    """Versions of both models with their metrics, and who is production."""
+    from datetime import datetime
+
+    from pipelines.settings import settings
+
+    names = ("roc_auc", "brier", "precision_top_decile", "recent_drift_share")
+    with tracking.plainly():
+        found = [version for model in registry.MODELS for version in registry.versions(model)]
+    shown = [
+        (each.model, each.version, ", ".join(each.aliases),
+         f"{datetime.fromtimestamp(each.created, settings().zone):%Y-%m-%d %H:%M}",
+         *(f"{each.metrics[name]:.4f}" if name in each.metrics else "" for name in names), each.run_id)
+        for each in found
+    ]  # fmt: skip
+    columns = [("model", "left"), ("version", "right"), ("is", "left"), ("made", "left"),
+               *((name, "right") for name in names), ("MLflow run", "left")]  # fmt: skip
+    console.grid("Models", columns, shown)
+    if not shown:
+        console.result("There is none yet: make churn, or luigi --module pipelines ChurnTraining.")
+
+
+def roll_back(model: str) -> None:
+    """Make the previous version production again."""
+    with tracking.plainly():
+        now, was = registry.rollback(model)
+    console.result(f"{model}: version {now} is production again; version {was} is the previous one, and one rollback away.")

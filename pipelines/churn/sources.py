@@ -1,0 +1,352 @@
+"""The six files: what they are called, what their columns mean however they are named, and how they are read."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.artifacts import Place
+from pipelines.errors import MissingInput, PipelineError
+from pipelines.settings import ROOT
+from pipelines.warehouse import Connection, query
+
+if TYPE_CHECKING:
+    import duckdb
+
+SQL_DIR = ROOT / "sql" / "churn"
+MAX_HEADER_BYTES = 1 << 16
+MONTHS = 12  # months back of which a file may tell; what is further back is not needed
+MEMORY = "600MB"  # of DuckDB; beyond it, it works on disk
+TYPES = {"id": "BIGINT", "day": "DATE", "amount": "DECIMAL(18,4)", "flag": "INTEGER", "text": "VARCHAR"}
+OUTCOMES = ("read", "missing", "unreadable", "rewritten")  # the digits of `problems`, as values.sql numbers them
+
+
+class BadFile(PipelineError):
+    """A file cannot be read as what it should be; nothing was made of it."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column by its name, in lower case; ``kind`` is how ``values.sql`` reads it."""
+
+    name: str
+    kind: str
+    aliases: tuple[str, ...] = ()
+    required: bool = True
+    monthly: bool = False  # <name>_1 is the last month of the extract, <name>_2 the one before, and so on
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file; ``table`` is where ``seed`` loads it to, ``days`` are the columns that tell until when it knows."""
+
+    file: str
+    table: str
+    columns: tuple[Column, ...]
+    optional: bool = False
+
+    @property
+    def days(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns if column.kind == "day")
+
+
+CUSTOMER = Column("cus_cust_id_buy", "id", ("cus_cust_id", "customer_id"))
+PAYMENTS = Source("PAYMENTS.csv", "payments", (
+    CUSTOMER,
+    Column("fecha", "day"),
+    Column("spent", "amount"),
+    Column("descuento", "amount", required=False),
+))  # fmt: skip
+ACTIVE_USER = Source("ACTIVE_USER.csv", "active_user", (
+    CUSTOMER,
+    Column("last_login_mp_date_1", "day", required=False),
+    Column("last_login_ml_date_1", "day", required=False),
+    Column("mau_mp", "amount", monthly=True),
+    Column("mau_ml", "amount", monthly=True),
+))  # fmt: skip
+DEMOGRAFICOS = Source("DEMOGRAFICOS.csv", "demograficos", (
+    CUSTOMER,
+    Column("gender", "gender"),
+    Column("rango_edad", "age", ("age", "edad")),
+    Column("tarjetas", "text", ("card_type",)),
+    Column("estado", "text", ("state", "provincia"), required=False),
+))  # fmt: skip
+DINERO_CUENTA = Source("DINERO_CUENTA.csv", "dinero_cuenta", (
+    CUSTOMER,
+    Column("inversion", "investment"),
+    Column("plata_cuenta", "amount", monthly=True),
+))  # fmt: skip
+MARKETPLACE_DATA = Source("MARKETPLACE_DATA.csv", "marketplace_data", (
+    CUSTOMER,
+    Column("spent_ml", "amount"),
+    Column("recency_ml", "day"),
+    Column("frequency_ml", "amount"),
+))  # fmt: skip
+EVALUATE = Source("EVALUATE.csv", "evaluate", (CUSTOMER, Column("churn", "flag")), optional=True)
+SOURCES = (PAYMENTS, ACTIVE_USER, DEMOGRAFICOS, DINERO_CUENTA, MARKETPLACE_DATA, EVALUATE)
+
+
+# Finding the files ------------------------------------------------------------------------------------------------
+
+
+def present(root: Place) -> list[Source]:
+    """The sources whose files are there.
+
+    Raises:
+        MissingInput: a file that is needed is not.
+    """
+    there = [source for source in SOURCES if root.exists(source.file)]
+    if missing := [source.file for source in SOURCES if source not in there and not source.optional]:
+        raise MissingInput(
+            f"{root.url}: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing. The churn flow needs "
+            f"{', '.join(source.file for source in SOURCES if not source.optional)}, and takes {EVALUATE.file} if it "
+            "is there; CHURN_DATA_ROOT names their folder."
+        )
+    return there
+
+
+def hashes(connection: Connection, root: Place) -> dict[str, str]:
+    """SHA-256 of each file that is there; read again only where its size or times have changed.
+
+    Raises:
+        MissingInput: a file that is needed is not there.
+    """
+    found = {}
+    for source in present(root):
+        at = {"path": root.at(source.file), "version": root.version(source.file)}
+        known = connection.execute(query("churn/read_source_hash"), at).fetchone()
+        found[source.file] = known["sha256"] if known else sha256(root, source.file)
+        if not known:
+            connection.execute(query("churn/note_source_hash"), {**at, "sha256": found[source.file]})
+    return found
+
+
+def sha256(root: Place, file: str) -> str:
+    """
+    Raises:
+        MissingInput: the file is not there, or may not be read.
+    """
+    with root.local(file) as path, path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+# Reading the header -----------------------------------------------------------------------------------------------
+
+
+def header(path: Path) -> tuple[list[str], str]:
+    """The names of a file's columns, in lower case, and its delimiter.
+
+    Raises:
+        BadFile: the first line is no header.
+    """
+    try:
+        with path.open("rb") as file:
+            line = file.readline(MAX_HEADER_BYTES)
+    except OSError as error:
+        raise MissingInput(f"{path}: {error.strerror or error}.") from None
+    if not line.strip(b"\xef\xbb\xbf\r\n "):
+        raise BadFile(f"{path.name}, line 1: the file is empty. It must start with a header.")
+    try:
+        text = line.decode("utf-8-sig").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise BadFile(_not_utf8(path, 1, line[error.start])) from None
+    if not text.replace("\t", " ").isprintable():
+        raise BadFile(f"{path.name}, line 1: this is no text. A CSV file must start with a header.")
+    delimiter = max(",;\t|", key=text.count)
+    names = next(csv.reader([text], delimiter=delimiter), [])
+    return [name.strip().lower() for name in names], delimiter
+
+
+def columns_of(source: Source, names: Sequence[str], file: str) -> dict[int, Column]:
+    """Which columns of the file are which of ours: position -> column; monthly ones named as they are, by month.
+
+    Raises:
+        BadFile: a required column is missing, or there twice.
+    """
+    found: dict[int, Column] = {}
+    for column in source.columns:
+        if column.monthly:
+            pattern = re.compile(rf"{column.name}_(\d+)")
+            months = {
+                position: int(match[1]) for position, name in enumerate(names) if (match := pattern.fullmatch(name))
+            }
+            here = {
+                position: Column(names[position], column.kind)
+                for position, month in months.items()
+                if 1 <= month <= MONTHS
+            }
+            wanted = f"{column.name}_1"
+            there = wanted in names
+        else:
+            name = next((name for name in (column.name, *column.aliases) if name in names), None)
+            here = {} if name is None else {names.index(name): column}
+            wanted, there = " or ".join((column.name, *column.aliases)), name is not None
+        if column.required and not there:
+            raise BadFile(
+                f"{file}, line 1: column {wanted.upper()} is missing. There is: {', '.join(names)[:200].upper()}."
+            )
+        if twice := next((names[position] for position in here if names.count(names[position]) > 1), None):
+            raise BadFile(f"{file}, line 1: column {twice.upper()} is there twice.")
+        found |= here
+    return found
+
+
+# Reading the values -----------------------------------------------------------------------------------------------
+
+
+def connect(scratch: Path) -> duckdb.DuckDBPyConnection:
+    """DuckDB in memory, and in ``scratch`` where memory does not suffice; knows how values are read."""
+    import duckdb
+
+    connection = duckdb.connect(config={
+        "memory_limit": MEMORY, "temp_directory": str(scratch), "autoinstall_known_extensions": "false",
+    })  # fmt: skip
+    connection.execute((SQL_DIR / "values.sql").read_text(encoding="utf-8"))
+    return connection
+
+
+def written(connection: duckdb.DuckDBPyConnection, path: Path, names: Sequence[str], delimiter: str) -> Any:
+    """The file as it is written, every value as text; its columns are c0, c1, …"""
+    return connection.read_csv(
+        str(path), auto_detect=False, header=True, delimiter=delimiter, quotechar='"', escapechar='"',
+        columns={f"c{position}": "VARCHAR" for position in range(len(names))},
+    )  # fmt: skip
+
+
+def typed(raw: Any, source: Source, columns: Mapping[int, Column], *extra: Any) -> Any:
+    """The columns with their types, by our names, and ``problems``: a digit of base 4 for each, see ``OUTCOMES``.
+
+    Columns that the file need not have and has not are there, without a value.
+    """
+    from duckdb import ColumnExpression, ConstantExpression, FunctionExpression
+
+    read = raw.select(*extra, *(ColumnExpression(f"c{position}") for position in columns), *(
+        FunctionExpression(f"read_{column.kind}", ColumnExpression(f"c{position}")).alias(column.name)
+        for position, column in columns.items()
+    ))  # fmt: skip
+    problems = ConstantExpression(0)
+    for digit, (position, column) in enumerate(columns.items()):
+        text, value = ColumnExpression(f"c{position}"), ColumnExpression(column.name)
+        outcome = FunctionExpression("outcome", text, value, FunctionExpression(f"plain_{column.kind}", text))
+        problems = problems + outcome.cast("BIGINT") * ConstantExpression(4**digit)
+    kept = [ColumnExpression(name) for name in read.columns if not re.fullmatch(r"c\d+", name)]
+    absent = [
+        ConstantExpression(None).cast(TYPES[column.kind]).alias(column.name)
+        for column in source.columns if not column.monthly and column not in columns.values()
+    ]  # fmt: skip
+    return read.select(*kept, *absent, problems.alias("problems"))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a file's values: of ``rows`` lines, by column and ``OUTCOMES``."""
+
+    file: str
+    rows: int
+    columns: dict[str, dict[str, int]]
+
+    def of(self, column: str, *outcomes: str) -> int:
+        return sum(self.columns[column][outcome] for outcome in outcomes)
+
+
+def outcomes(relation: Any, file: str, columns: Mapping[int, Column]) -> Outcome:
+    """Count ``problems``: a handful of different numbers, however many rows."""
+    names = [column.name for column in columns.values()]
+    counts = {name: dict.fromkeys(OUTCOMES, 0) for name in names}
+    rows = 0
+    for problems, lines in relation.aggregate("problems, count(*)", "problems").fetchall():
+        rows += lines
+        for digit, name in enumerate(names):
+            counts[name][OUTCOMES[problems // 4**digit % 4]] += lines
+    return Outcome(file, rows, counts)
+
+
+def refuse_unreadable(raw: Any, outcome: Outcome, columns: Mapping[int, Column], max_bad_share: float) -> None:
+    """
+    Raises:
+        BadFile: of a column, more than ``max_bad_share`` of the values that are there cannot be read.
+    """
+    for position, column in columns.items():
+        bad, there = outcome.of(column.name, "unreadable"), outcome.rows - outcome.of(column.name, "missing")
+        if bad > max_bad_share * there:
+            line, value = _first_unreadable(raw, position, column)
+            raise BadFile(
+                f"{outcome.file}, line {line}, column {column.name.upper()}: {value[:60]!r} is no {column.kind}. So it is "
+                f"with {bad:,} of the {there:,} values of this column: more than CHURN_MAX_BAD_SHARE={max_bad_share:g}. "
+                "Nothing was made of the file; look whether it is the right one."
+            )
+
+
+def _first_unreadable(raw: Any, position: int, column: Column) -> tuple[int, str]:
+    from duckdb import ColumnExpression, FunctionExpression, SQLExpression
+
+    text = ColumnExpression(f"c{position}")
+    numbered = raw.select(
+        SQLExpression("row_number() OVER () + 1").alias("line"), text.alias("text"),
+        FunctionExpression(f"read_{column.kind}", text).alias("value"),
+    )  # fmt: skip
+    line, value = numbered.filter("value IS NULL AND trim(text) <> ''").select("line", "text").limit(1).fetchall()[0]
+    return int(line), str(value)
+
+
+@contextmanager
+def plainly(path: Path) -> Iterator[None]:
+    """Tell in plain words what is wrong with a file that DuckDB cannot take.
+
+    Raises:
+        BadFile: with the line, where there is one.
+    """
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        said = str(error)
+        line = int(match[1]) if (match := re.search(r"CSV Error on Line: (\d+)", said)) else 0
+        if "unicode" in said or "utf-8" in said:
+            raise BadFile(_not_utf8(path, *_first_not_utf8(path))) from None
+        if "invalid state" in said:
+            raise BadFile(f"{path.name}: its line ends are mixed, or broken: each line must end alike.") from None
+        if "unterminated quote" in said:
+            raise BadFile(f"{path.name}, line {line}: a quote is opened and not closed as CSV wants it.") from None
+        if match := re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", said):
+            raise BadFile(f"{path.name}, line {line}: {match[2]} values, the header has {match[1]}.") from None
+        where = f", line {line}" if line else ""
+        raise BadFile(f"{path.name}{where}: cannot be read: {said.splitlines()[0][:200]}.") from None
+
+
+def _first_not_utf8(path: Path) -> tuple[int, int]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                return number, line[error.start]
+    return 1, 0
+
+
+def _not_utf8(path: Path, line: int, byte: int) -> str:
+    return (
+        f"{path.name}, line {line}: byte 0x{byte:02x} is no UTF-8 text; it looks like Latin-1 or Windows-1252. "
+        f"Convert the file, for example: iconv -f LATIN1 -t UTF-8 {path.name}"
+    )
+
+
+def days_known(relation: Any, days: Sequence[str], today: date) -> date | None:
+    """The last day, not after today, of which these columns tell; None where they tell of none."""
+    from duckdb import ColumnExpression, ConstantExpression, FunctionExpression
+
+    latest = [
+        relation.filter(ColumnExpression(day) <= ConstantExpression(today))
+        .aggregate([FunctionExpression("max", ColumnExpression(day))])
+        .fetchall()[0][0]
+        for day in days
+    ]
+    return max((day for day in latest if day), default=None)

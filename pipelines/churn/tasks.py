@@ -1,0 +1,655 @@
+"""The churn flow: the stages of its three models of work, and the tasks that a user types. Wiring only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+
+import luigi
+
+from pipelines import console
+from pipelines.errors import MissingInput, PipelineError, UsageError
+from pipelines.stage import FlowTask, Root, Stage, Versions, text_version
+from pipelines.targets import Details, RecordTarget
+
+if TYPE_CHECKING:
+    from pipelines.artifacts import Place
+    from pipelines.settings import Settings
+    from pipelines.warehouse import Connection
+
+Task = TypeVar("Task", bound="ChurnTask")
+REFERENCE_WEEKS = 8  # snapshots before the current one that drift is measured against
+KEPT = 3  # generations of clean tables, with what was made of them
+FEATURE_CODE = ("pipelines/churn/features.py", "sql/churn/features.sql")
+
+
+def _settings() -> Settings:
+    from pipelines.settings import settings
+
+    return settings()
+
+
+class WeeksParameter(luigi.IntParameter):
+    """A number of weeks, 1 or more."""
+
+    def parse(self, value: str) -> int:
+        if not (value.isascii() and value.isdigit() and 1 <= int(value) <= 1040):
+            raise console.refused(UsageError(f"weeks {value!r}: write a whole number from 1 to 1040."))
+        return int(value)
+
+
+class ChurnTask(FlowTask):
+    """What the tasks of the flow share: where its files are, and the clean tables that all begin with."""
+
+    flow = "churn"
+
+    def sibling(self, task: type[Task], **changed: Any) -> Task:
+        """Another task of the flow with this one's parameters."""
+        return cast(Task, self.clone(task, **changed))  # type: ignore[no-untyped-call]
+
+    def check(self) -> None:
+        from pipelines.churn import lifecycle
+
+        if self.date.year < 1000:
+            raise UsageError(f"--date {self.date}: write a year of four digits.")
+        _settings().make_home()
+        lifecycle.generate_if_empty(self.files(), _settings(), CleanRawSources.stage)
+
+    def files(self) -> Place:
+        """Where the CSV files are."""
+        from pipelines.artifacts import place
+
+        return place(_settings().churn_data_root, "churn_data")
+
+    def store(self) -> Place:
+        """Where files of the flow go."""
+        from pipelines.artifacts import store
+
+        return store()
+
+    def clean(self) -> Details:
+        """What the clean tables are: folder, days, counts."""
+        return self.details_of(CleanRawSources)
+
+    def last_day(self) -> date:
+        """The last day of which the payments tell; before they were read, the run's date."""
+        record = self.sibling(CleanRawSources).record()
+        return date.fromisoformat(record.details["last_day"]) if record else self.date
+
+    def snapshot(self) -> date:
+        from pipelines.churn.features import snapshot_of
+
+        return snapshot_of(self.date, self.last_day())
+
+    def week(self) -> date:
+        from pipelines.churn.features import week_of
+
+        return week_of(self.date, self.last_day())
+
+    def frame_version(self) -> str:
+        """Of the code that computes features."""
+        return text_version(FEATURE_CODE)
+
+    def details_of(self, stage: type[ChurnStage]) -> Details:
+        """What a stage of the same parameters has left."""
+        return self.sibling(stage).details()
+
+
+class ChurnStage(ChurnTask, Stage):
+    """A stage of the flow; its key is its snapshot."""
+
+    @property
+    def key(self) -> str:
+        return str(self.snapshot())
+
+    def still_there(self) -> bool:
+        return all(stage.still_there() for stage in luigi.task.flatten(self.requires()))
+
+
+# The clean tables -------------------------------------------------------------------------------------------------
+
+
+class CleanRawSources(ChurnStage):
+    """The files are read: typed tables as Parquet, and an account of every value."""
+
+    stage = "clean_raw_sources"
+    code = (
+        "pipelines/churn/sources.py", "pipelines/churn/cleaning.py", "sql/churn/values.sql", "sql/churn/users.sql",
+        "sql/churn/monthly.sql", "sql/churn/evaluate.sql", "sql/churn/no_evaluate.sql", "sql/churn/count_payments.sql",
+    )  # fmt: skip
+
+    @property
+    def key(self) -> str:
+        return self.files().url
+
+    def decided_by(self) -> dict[str, Any]:
+        return {"max_bad_share": _settings().churn_max_bad_share, "store": self.store().url}
+
+    def sources(self, tx: Connection) -> Versions:
+        from pipelines.churn.sources import hashes
+
+        return hashes(tx, self.files())
+
+    def still_there(self) -> bool:
+        from pipelines.churn.cleaning import TABLES
+
+        return all(self.store().exists(f"{self.clean()['folder']}/{table}.parquet") for table in TABLES)
+
+    def work(self, tx: Connection) -> Details:
+        from pipelines.churn.cleaning import clean
+        from pipelines.churn.sources import hashes
+
+        seen = self._source_versions()
+        folder = f"clean/{self.fingerprint()[:16]}"
+        told = clean(self.files(), list(seen), self.store(), folder, _settings().today(), _settings().churn_max_bad_share)
+        if hashes(tx, self.files()) != seen:
+            raise PipelineError(f"{self.files().url}: a file changed while it was read. Run again when the files are whole.")
+        self.store().keep_newest("clean", KEPT)
+        return {**told, "sources": seen}
+
+
+class FromCleanTables(ChurnStage):
+    """A stage that begins with the clean tables."""
+
+    def requires(self) -> Stage:
+        return self.sibling(CleanRawSources)
+
+
+# Training churn-model ---------------------------------------------------------------------------------------------
+
+
+class FeatureEngineering(FromCleanTables):
+    """Features before the cutoff, labels after it, and the weeks before as reference."""
+
+    stage = "feature_engineering"
+    code = (
+        *FEATURE_CODE, "sql/churn/active.sql", "sql/churn/label_training.sql", "sql/churn/count_labels.sql",
+    )  # fmt: skip
+
+    def still_there(self) -> bool:
+        made = self.details()
+        return super().still_there() and all(map(self.store().exists, [made["dataset"], *made["reference"]]))
+
+    def work(self, tx: Connection) -> Details:  # noqa: ARG002
+        from pipelines.churn import features, training
+
+        clean, snapshot = self.clean(), self.snapshot()
+        cutoff = snapshot - timedelta(days=features.LABEL_DAYS)
+        frame = features.frame(self.store(), clean, self.frame_version(), cutoff)
+        with features.engine(self.store(), clean["folder"]) as ask:
+            active = ask("active", {"cutoff": cutoff, "until": snapshot})
+        name = f"{clean['folder']}/churn_features-{self.fingerprint()[:12]}.parquet"
+        counts = training.dataset(self.store(), name, features.read(self.store(), frame), active)
+        weeks = features.weeks_before(cutoff, REFERENCE_WEEKS, date.fromisoformat(clean["first_day"]))
+        reference = [features.frame(self.store(), clean, self.frame_version(), week) for week in weeks]
+        return {
+            **counts, "snapshot": str(snapshot), "cutoff": str(cutoff), "dataset": name, "frame": frame,
+            "reference": reference,
+        }  # fmt: skip
+
+
+class TrainSparkModel(ChurnStage):
+    """The best of the grid is a version of churn-model, with all that is known of it."""
+
+    stage = "train_spark_model"
+    code = (
+        "pipelines/churn/training.py", "pipelines/churn/linear_model.py", "pipelines/churn/explain.py",
+        "pipelines/churn/drift.py", "pipelines/churn/lifecycle.py",
+    )  # fmt: skip
+
+    def requires(self) -> Stage:
+        return self.sibling(FeatureEngineering)
+
+    def decided_by(self) -> dict[str, Any]:
+        chosen = _settings()
+        return {
+            "reg_params": chosen.churn_reg_params, "elastic_net_params": chosen.churn_elastic_net_params,
+            "drift_sample": chosen.churn_drift_sample, "tracking": chosen.mlflow_tracking_uri,
+        }  # fmt: skip
+
+    def still_there(self) -> bool:
+        from pipelines import tracking
+
+        return super().still_there() and tracking.run_is_there(self.details()["run_id"])
+
+    def work(self, tx: Connection) -> Details:  # noqa: ARG002
+        from pipelines.churn import lifecycle
+
+        made = self.details_of(FeatureEngineering)
+        return lifecycle.train(self.store(), made, self.clean()["sources"], self.fingerprint(), _settings())
+
+
+class EvaluateCandidate(ChurnStage):
+    """Candidate and production are judged on the same customers."""
+
+    stage = "evaluate_candidate"
+    code = ("pipelines/churn/lifecycle.py",)
+
+    def requires(self) -> Stage:
+        return self.sibling(TrainSparkModel)
+
+    def work(self, tx: Connection) -> Details:  # noqa: ARG002
+        from pipelines.churn import lifecycle
+
+        return lifecycle.evaluate(self.store(), self.details_of(FeatureEngineering), self.details_of(TrainSparkModel))
+
+
+class DecidePromotion(ChurnStage):
+    """The branch: promote or skip, and why."""
+
+    stage = "decide_promotion"
+    code = ("pipelines/churn/registry.py",)
+
+    def requires(self) -> Stage:
+        return self.sibling(EvaluateCandidate)
+
+    def decided_by(self) -> dict[str, Any]:
+        return {"min_delta": _settings().churn_promotion_min_delta}
+
+    def work(self, tx: Connection) -> Details:  # noqa: ARG002
+        from pipelines.churn import lifecycle
+
+        return lifecycle.decide(self.details_of(EvaluateCandidate), _settings().churn_promotion_min_delta)
+
+
+class Branch(ChurnStage):
+    """One of the two ways after the decision; the other one has nothing to do."""
+
+    promotes: ClassVar[bool]
+
+    def requires(self) -> Stage:
+        return self.sibling(DecidePromotion)
+
+    def wanted(self) -> bool:
+        decided = self.sibling(DecidePromotion).record()
+        return decided is not None and decided.details["promote"] is self.promotes
+
+    def conclude(self) -> Details:
+        """Leave ``last_training.json``."""
+        from pipelines.churn import lifecycle
+
+        steps = (FeatureEngineering, TrainSparkModel, EvaluateCandidate, DecidePromotion)
+        return lifecycle.conclude(self.store(), self.clean()["sources"], *map(self.details_of, steps))
+
+
+class PromoteModel(Branch):
+    """The candidate is production; the one that was is one command away."""
+
+    stage = "promote_model"
+    promotes = True
+
+    def work(self, tx: Connection) -> Details:  # noqa: ARG002
+        from pipelines.churn import registry
+
+        compared = self.details_of(EvaluateCandidate)
+        registry.promote(registry.CHURN_MODEL, compared["candidate_version"], compared["production_version"])
+        return self.conclude()
+
+
+class SkipPromotion(Branch):
+    """Production stays."""
+
+    stage = "skip_promotion"
+    promotes = False
+
+    def work(self, tx: Connection) -> Details:  # noqa: ARG002
+        return self.conclude()
+
+
+class NotifyTraining(ChurnStage):
+    """People know."""
+
+    stage = "notify_success"
+
+    @property
+    def key(self) -> str:
+        return f"churn {self.snapshot()}"
+
+    def requires(self) -> list[Stage]:
+        return [self.sibling(PromoteModel), self.sibling(SkipPromotion)]
+
+    def inputs(self) -> list[Stage]:
+        return [self.sibling(DecidePromotion)]
+
+    def work(self, tx: Connection) -> Details:  # noqa: ARG002
+        from pipelines import notify
+
+        decided = self.details_of(DecidePromotion)
+        what = "promoted" if decided["promote"] else "not promoted"
+        version = self.details_of(TrainSparkModel)["version"]
+        return {"told": notify.send(f"churn-model version {version} of {self.snapshot()}: {what}", decided["reason"])}
+
+
+# Drift ------------------------------------------------------------------------------------------------------------
+
+
+class BuildCurrentSnapshot(FromCleanTables):
+    """The newest weekly snapshot, and those of the weeks before it."""
+
+    stage = "build_current_snapshot"
+    code = FEATURE_CODE
+
+    @property
+    def key(self) -> str:
+        return str(self.week())
+
+    def still_there(self) -> bool:
+        made = self.details()
+        return super().still_there() and all(map(self.store().exists, [made["frame"], *made["reference"]]))
+
+    def work(self, tx: Connection) -> Details:  # noqa: ARG002
+        from pipelines.churn import features
+
+        clean, week = self.clean(), self.week()
+        weeks = features.weeks_before(week, REFERENCE_WEEKS, date.fromisoformat(clean["first_day"]))
+        frame, *reference = (features.frame(self.store(), clean, self.frame_version(), day) for day in (week, *weeks))
+        return {"snapshot": str(week), "weeks": [str(day) for day in weeks], "frame": frame, "reference": reference}
+
+
+class RunDriftReport(ChurnStage):
+    """Evidently has compared them; the report is a page."""
+
+    stage = "run_drift_report"
+    code = ("pipelines/churn/drift.py", "pipelines/churn/lifecycle.py")
+
+    @property
+    def key(self) -> str:
+        return str(self.week())
+
+    def requires(self) -> Stage:
+        return self.sibling(BuildCurrentSnapshot)
+
+    def decided_by(self) -> dict[str, Any]:
+        return {"sample": _settings().churn_drift_sample}
+
+    def still_there(self) -> bool:
+        from pathlib import Path
+
+        return super().still_there() and Path(self.details()["path"]).is_file()
+
+    def work(self, tx: Connection) -> Details:  # noqa: ARG002
+        from pipelines.churn import lifecycle
+
+        return lifecycle.report_drift(self.store(), self.details_of(BuildCurrentSnapshot), _settings())
+
+
+class LogDriftResult(ChurnStage):
+    """The result is a row of ``ops.churn_drift``."""
+
+    stage = "log_drift_result"
+    code = ("sql/churn/note_drift.sql",)
+
+    @property
+    def key(self) -> str:
+        return str(self.week())
+
+    def requires(self) -> Stage:
+        return self.sibling(RunDriftReport)
+
+    def work(self, tx: Connection) -> Details:
+        from pipelines.churn import lifecycle
+
+        return lifecycle.note_drift(tx, self.week(), self.details_of(RunDriftReport))
+
+
+# The weekly models ------------------------------------------------------------------------------------------------
+
+
+class WeeklyTask(ChurnTask):
+    """A weekly snapshot, and as many before it as are asked for."""
+
+    weeks = WeeksParameter(default=1, description="weekly snapshots, the last one that of --date")
+
+    def snapshots(self) -> list[date]:
+        """Oldest first. The last one is the week of the date; those before it are Sundays."""
+        from pipelines.churn.features import sundays
+
+        last = self.week()
+        return [*sundays(last - timedelta(days=1), self.weeks - 1), last] if self.weeks > 1 else [last]
+
+
+class BuildWeeklyFeatures(WeeklyTask, FromCleanTables):
+    """The snapshots' rows of ``features.churn_weekly_features`` are what the files say."""
+
+    stage = "build_weekly_features"
+    code = (
+        *FEATURE_CODE, "pipelines/churn/weekly.py", "sql/churn/active.sql", "sql/churn/label_weekly.sql",
+        "sql/churn/copy_features.sql", "sql/churn/forget_snapshot.sql",
+    )  # fmt: skip
+
+    @property
+    def key(self) -> str:
+        return str(self.week()) if self.weeks == 1 else f"{self.week()}, {self.weeks} weeks"
+
+    def still_there(self) -> bool:
+        from pipelines import warehouse
+        from pipelines.churn.weekly import are_there
+
+        return super().still_there() and are_there(warehouse.connection(), self.details()["snapshots"])
+
+    def work(self, tx: Connection) -> Details:
+        from pipelines.churn import weekly
+
+        told: list[Details] = []
+        for snapshot in self.snapshots():
+            week = self.sibling(BuildWeeklyFeatures, date=snapshot, weeks=1)
+            known = RecordTarget(self.stage, str(snapshot)).read()
+            if known and known.fingerprint == week.fingerprint() and weekly.are_there(tx, [snapshot]):
+                told.append(known.details)
+                continue
+            try:
+                counts = weekly.build(tx, self.store(), self.clean(), self.frame_version(), snapshot)
+            except weekly.NoCohort:
+                if self.weeks == 1:
+                    raise
+                continue  # before the payments begin
+            details = {**counts, "snapshots": [str(snapshot)]}
+            told.append(details)
+            if self.weeks > 1:
+                RecordTarget(self.stage, str(snapshot)).write(tx, week.fingerprint(), details, 0)
+        if not told:
+            raise weekly.NoCohort(f"None of the {self.weeks} weeks up to {self.week()} has a customer who paid before it.")
+        sums = {name: sum(details[name] for details in told) for name in ("rows", "labelled", "churned")}
+        return {**sums, "snapshots": [day for details in told for day in details["snapshots"]]}
+
+
+class TrainLogreg(ChurnStage):
+    """A version of churn-logreg, trained on the weekly snapshots that PostgreSQL holds."""
+
+    stage = "train_logreg"
+    code = ("pipelines/churn/logreg.py", "pipelines/churn/lifecycle.py", "sql/churn/read_features.sql")
+    lookback_weeks = WeeksParameter(
+        default=None,  # type: ignore[arg-type]
+        description="weekly snapshots to train on; default: CHURN_LOOKBACK_WEEKS",
+    )
+
+    @classmethod
+    def default_of(cls, name: str) -> Any:
+        if name != "lookback_weeks":
+            return super().default_of(name)
+        with console.refusing():
+            return _settings().churn_lookback_weeks
+
+    @property
+    def key(self) -> str:
+        return f"{self.last_sunday()}, {self.lookback_weeks} weeks"
+
+    def last_sunday(self) -> date:
+        from pipelines.churn.features import sundays
+
+        return sundays(self.snapshot(), 1)[0]
+
+    def weekly(self) -> BuildWeeklyFeatures:
+        return self.sibling(BuildWeeklyFeatures, date=self.last_sunday(), weeks=self.lookback_weeks)
+
+    def requires(self) -> Stage:
+        return self.weekly()
+
+    def decided_by(self) -> dict[str, Any]:
+        return {"tracking": _settings().mlflow_tracking_uri}
+
+    def still_there(self) -> bool:
+        from pipelines import tracking
+
+        return super().still_there() and tracking.run_is_there(self.details()["run_id"])
+
+    def work(self, tx: Connection) -> Details:
+        from pipelines.churn import lifecycle
+
+        return lifecycle.train_logreg(tx, self.weekly().details()["snapshots"], self.fingerprint())
+
+
+class PromoteLogreg(TrainLogreg):
+    """It is production if it is better, by the same rule."""
+
+    stage = "promote_logreg"
+    code = ("pipelines/churn/registry.py", "pipelines/churn/lifecycle.py")
+
+    def requires(self) -> Stage:
+        return self.sibling(TrainLogreg)
+
+    def decided_by(self) -> dict[str, Any]:
+        return {"min_delta": _settings().churn_promotion_min_delta}
+
+    def still_there(self) -> bool:
+        return self.sibling(TrainLogreg).still_there()
+
+    def work(self, tx: Connection) -> Details:  # noqa: ARG002
+        from pipelines.churn import lifecycle
+
+        return lifecycle.promote_logreg(self.details_of(TrainLogreg), _settings().churn_promotion_min_delta)
+
+
+class ScoreCohort(WeeklyTask, ChurnStage):
+    """The cohorts' scores by production churn-logreg are in ``ops.churn_scoring``."""
+
+    stage = "score_cohort"
+    code = ("pipelines/churn/scoring.py", "sql/churn/copy_scores.sql", "sql/churn/forget_scores.sql")
+
+    @property
+    def key(self) -> str:
+        return str(self.week()) if self.weeks == 1 else f"{self.week()}, {self.weeks} weeks"
+
+    def requires(self) -> Stage:
+        return self.sibling(BuildWeeklyFeatures)
+
+    def sources(self, tx: Connection) -> Versions:  # noqa: ARG002
+        from pipelines import tracking
+        from pipelines.churn import registry
+
+        return {"production": tracking.version_of(registry.CHURN_LOGREG, registry.PRODUCTION)}
+
+    def still_there(self) -> bool:
+        from pipelines import warehouse
+        from pipelines.churn.scoring import are_there
+
+        told = self.details()
+        return super().still_there() and are_there(warehouse.connection(), told["snapshots"], told["version"])
+
+    def work(self, tx: Connection) -> Details:
+        from pipelines.churn import scoring
+
+        version = self._source_versions()["production"]
+        if version is None:
+            raise MissingInput("churn-logreg has no production version to score with: run ChurnLogregTraining first.")
+        snapshots = self.details_of(BuildWeeklyFeatures)["snapshots"]
+        scored = [scoring.score_cohort(tx, date.fromisoformat(day), version) for day in snapshots]
+        sums = {name: sum(counts[name] for counts in scored) for name in ("scored", "predicted_to_churn")}
+        return {**sums, "snapshots": snapshots, "version": version}
+
+
+# What a user types ------------------------------------------------------------------------------------------------
+
+
+class ChurnRoot(ChurnTask, Root):
+    """A task that a user types: the stages up to its last one, then a report."""
+
+    last: ClassVar[type[ChurnStage]]
+
+    def requires(self) -> Stage:
+        return self.sibling(self.last)
+
+    def report(self) -> None:
+        from pipelines.churn.report import show
+
+        show(self)
+
+
+class ChurnTraining(ChurnRoot):
+    """Trains churn-model on the newest snapshot and promotes it if it is better."""
+
+    last = NotifyTraining
+
+    def check(self) -> None:
+        from pipelines import notify
+
+        super().check()
+        notify.check()
+
+
+class ChurnDriftReport(ChurnRoot):
+    """Compares the current snapshot with the weeks before it."""
+
+    last = LogDriftResult
+
+
+class ChurnFeatureStore(WeeklyTask, ChurnRoot):
+    """Loads the features of a week, or of --weeks of them, into PostgreSQL."""
+
+    last = BuildWeeklyFeatures
+
+
+class ChurnLogregTraining(ChurnRoot):
+    """Trains churn-logreg on the last weekly snapshots and promotes it if it is better."""
+
+    last = PromoteLogreg
+    lookback_weeks = TrainLogreg.lookback_weeks
+
+    @classmethod
+    def default_of(cls, name: str) -> Any:
+        return TrainLogreg.default_of(name)
+
+
+class ChurnBatchScore(WeeklyTask, ChurnRoot):
+    """Scores the week's cohort, or those of --weeks, by production churn-logreg."""
+
+    last = ScoreCohort
+
+
+class ChurnWatchdog(ChurnTask, Root):
+    """Tells which of the files changed since it last looked."""
+
+    def check(self) -> None:
+        _settings().make_home()  # and generate nothing: a file that is missing is an answer
+
+    def report(self) -> None:
+        """Nothing beyond what the run has told."""
+
+    def run(self) -> None:
+        from pipelines.churn.report import watch
+
+        with console.refusing():
+            watch(self.files(), self.store(), self.quiet)
+        self._reported = True
+
+
+class Churn(ChurnTask, Root):
+    """The whole life of the models: training, drift, feature store, churn-logreg, scores; ends with one table."""
+
+    PARTS: ClassVar[tuple[type[ChurnRoot], ...]] = (
+        ChurnTraining, ChurnDriftReport, ChurnFeatureStore, ChurnLogregTraining, ChurnBatchScore,
+    )  # fmt: skip
+
+    def parts(self) -> list[ChurnRoot]:
+        return [self.sibling(part) for part in self.PARTS]
+
+    def run(self) -> Iterator[Stage]:  # type: ignore[override]
+        for part in self.parts():
+            yield part.requires()
+        super().run()
+
+    def report(self) -> None:
+        from pipelines.churn.report import show_life
+
+        show_life(self)

@@ -1,0 +1,188 @@
+"""Train churn-model: a grid of logistic regressions on Spark, judged on customers that none of them has seen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.artifacts import Place
+from pipelines.churn import sources
+from pipelines.churn.features import FEATURES, NUMERIC
+from pipelines.errors import PipelineError
+
+if TYPE_CHECKING:
+    import numpy
+    import pyarrow
+
+SEED = 2019
+TOP_SHARE = 0.1  # of the customers, those whose precision is logged
+MAX_ITERATIONS, TOLERANCE = 100, 1e-5  # of the optimiser; a finer one changes no AUC in its fifth digit
+MIN_ROWS = 50  # on each side of the holdout, and of each label
+
+
+class CannotTrain(PipelineError):
+    """The data have too little in them to learn from."""
+
+
+# The data ---------------------------------------------------------------------------------------------------------
+
+
+def dataset(store: Place, name: str, frame: pyarrow.Table, active: pyarrow.Table) -> dict[str, int]:
+    """Join features and labels, and leave them as Parquet: ``label`` 1 for who was active, ``holdout`` by customer.
+
+    Returns:
+        Counts of ``rows``, ``active`` and ``holdout``.
+
+    Raises:
+        CannotTrain: too few rows, or all of one label.
+    """
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.register("frame", frame)
+    connection.register("active", active)
+    labelled = connection.sql((sources.SQL_DIR / "label_training.sql").read_text(encoding="utf-8")).to_arrow_table()
+    connection.register("labelled", labelled)
+    counts = (sources.SQL_DIR / "count_labels.sql").read_text(encoding="utf-8")
+    rows, ones, holdout, holdout_ones = connection.sql(counts).fetchall()[0]
+    for customers in (rows - holdout, holdout):
+        if customers < MIN_ROWS:
+            raise CannotTrain(
+                f"Only {rows:,} customers paid in the days before the cutoff: too few to train on and to hold out. "
+                "Look whether the files are whole, and whether --date is right."
+            )
+    for of_label in (ones - holdout_ones, rows - holdout - ones + holdout_ones, holdout_ones, holdout - holdout_ones):
+        if of_label == 0:
+            raise CannotTrain(
+                f"Of {rows:,} customers {ones:,} were active in the 30 days before the snapshot: there is nothing to "
+                "tell apart. Look whether the payments reach up to --date."
+            )
+    import pyarrow.parquet
+
+    with store.writing(name) as path:
+        pyarrow.parquet.write_table(labelled, path, compression="snappy")
+    return {"rows": rows, "active": ones, "holdout": holdout}
+
+
+def matrix(table: pyarrow.Table, names: Sequence[str] = NUMERIC) -> numpy.ndarray[Any, Any]:
+    """The features as float64, rows x features."""
+    import numpy as np
+
+    return np.column_stack([table.column(name).to_numpy() for name in names])
+
+
+# The model --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What Spark has learnt: a weight per feature of ``NUMERIC``, as ``linear_model`` applies them."""
+
+    weights: tuple[float, ...]
+    intercept: float
+    params: dict[str, float]  # the best of the grid
+    validation_auc: dict[str, float]  # by grid point
+
+    def probabilities(self, values: Any) -> Any:
+        """P(label = 1) per row of a matrix of features."""
+        import numpy as np
+
+        from pipelines.churn.linear_model import probabilities
+
+        return probabilities(values, np.array(self.weights), self.intercept)
+
+    def facts(self) -> str:
+        """The artifact that ``linear_model`` loads."""
+        defaults = [feature.default for feature in FEATURES if not feature.is_category]
+        return json.dumps({
+            "features": NUMERIC, "defaults": defaults, "weights": self.weights, "intercept": self.intercept,
+        }, indent=1)  # fmt: skip
+
+
+def fit(data: pyarrow.Table, dataset: str, reg_params: Sequence[float], elastic_net_params: Sequence[float]) -> Learnt:
+    """Fit the grid on the rows that are not held out: read and cached once, the points of the grid in parallel.
+
+    Args:
+        data: the rows that ``dataset`` left.
+        dataset: the path or URL of their Parquet, for Spark to read.
+        reg_params, elastic_net_params: the grid.
+
+    Returns:
+        The best point by AUC on the validation rows, fitted on those too.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+    from itertools import product
+
+    import pyarrow.compute as pc
+    from pyspark.ml.classification import LogisticRegression
+    from pyspark.ml.feature import VectorAssembler
+    from pyspark.sql import functions as F  # noqa: N812
+    from sklearn.metrics import roc_auc_score
+
+    from pipelines import spark
+
+    rows = spark.session().read.parquet(spark.url(dataset)).where("NOT holdout")
+    seen = rows.select("label", "validation", *((F.signum(name) * F.log1p(F.abs(name))).alias(name) for name in NUMERIC))
+    assembler = VectorAssembler(inputCols=list(NUMERIC), outputCol="features")
+    vectors = spark.spread(assembler.transform(seen).select("features", "label", "validation"))
+    training = vectors.where("NOT validation").cache()
+    training.count()  # once, not by each thread
+    chosen_by = data.filter(pc.and_(pc.invert(data["holdout"]), data["validation"]))
+    values, labels = matrix(chosen_by), chosen_by["label"].to_numpy()
+
+    def learn(vectors: Any, point: tuple[float, float]) -> Learnt:
+        regression = LogisticRegression(maxIter=MAX_ITERATIONS, tol=TOLERANCE, regParam=point[0], elasticNetParam=point[1])
+        model = regression.fit(vectors)
+        weights = tuple(float(weight) for weight in model.coefficients)
+        return Learnt(weights, float(model.intercept), {"regParam": point[0], "elasticNetParam": point[1]}, {})
+
+    points = list(product(reg_params, elastic_net_params))
+    try:
+        with ThreadPoolExecutor(spark.cores() + 1) as threads:  # a driver waits more than it works
+            grid = list(threads.map(lambda point: learn(training, point), points))
+    finally:
+        training.unpersist()
+    found = [float(roc_auc_score(labels, learnt.probabilities(values))) for learnt in grid]
+    best = learn(vectors, points[found.index(max(found))])
+    names = [f"regParam={reg:g} elasticNetParam={net:g}" for reg, net in points]
+    return replace(best, validation_auc=dict(zip(names, found, strict=True)))
+
+
+# How good it is ---------------------------------------------------------------------------------------------------
+
+
+def metrics(labels: Any, probabilities: Any) -> dict[str, float]:
+    """``roc_auc``, ``brier``, ``log_loss``, and ``precision_top_decile``: of the tenth with the highest probability."""
+    import numpy as np
+    from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
+
+    top = np.argsort(-probabilities, kind="stable")[: max(1, round(TOP_SHARE * len(labels)))]
+    return {
+        "roc_auc": float(roc_auc_score(labels, probabilities)),
+        "brier": float(brier_score_loss(labels, probabilities)),
+        "log_loss": float(log_loss(labels, probabilities)),
+        "precision_top_decile": float(np.mean(np.asarray(labels)[top])),
+    }
+
+
+def plot(labels: Any, probabilities: Any, folder: Path) -> None:
+    """``roc.png`` and ``calibration.png``."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+    from sklearn.calibration import CalibrationDisplay
+    from sklearn.metrics import RocCurveDisplay
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, display, options in (
+        ("roc", RocCurveDisplay, {"plot_chance_level": True}),
+        ("calibration", CalibrationDisplay, {"n_bins": 10, "strategy": "quantile"}),
+    ):
+        figure, axes = plt.subplots(figsize=(6, 6))
+        display.from_predictions(labels, probabilities, ax=axes, name="holdout", **options)
+        figure.savefig(folder / f"{name}.png", dpi=120, bbox_inches="tight")
+        plt.close(figure)

@@ -1,0 +1,24 @@
+"""Both flows, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pipelines.churn.tasks import Churn
+from pipelines.crypto.tasks import CryptoPipeline
+from pipelines.stage import Root
+
+
+class Everything(Root):
+    """The crypto flow up to its notification, then the whole life of the churn models."""
+
+    flow = "everything"
+
+    def run(self) -> Iterator[Any]:  # type: ignore[override]
+        yield CryptoPipeline(date=self.date, quiet=self.quiet)
+        yield Churn(date=self.date, quiet=self.quiet)
+        super().run()
+
+    def report(self) -> None:
+        """Nothing beyond what both have told."""

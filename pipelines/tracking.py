@@ -1,0 +1,171 @@
+"""The one door to MLflow: the server or store that ``MLFLOW_TRACKING_URI`` names, or SQLite in STATE_DIR."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sqlite3
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import PipelineError
+from pipelines.settings import settings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+TIMEOUT = 10  # seconds to wait for a server that is asked one small thing
+
+
+class TrackingUnreachable(PipelineError):
+    """MLflow does not answer, or not as it should."""
+
+    exit_code = 35
+
+
+def uri() -> str:
+    """The tracking URI; the store of STATE_DIR is made on first use."""
+    return settings().mlflow_tracking_uri or f"sqlite:///{_own_store()}"
+
+
+@lru_cache
+def client() -> MlflowClient:
+    """MLflow, quiet, and without telemetry."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+    import mlflow
+
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    where = uri()
+    mlflow.set_tracking_uri(where)
+    mlflow.set_registry_uri(where)
+    return mlflow.MlflowClient(where)
+
+
+@lru_cache
+def _own_store() -> Path:
+    """SQLite in STATE_DIR: whole or not there at all, so that a run that is killed meanwhile leaves no half of one."""
+    home = settings().make_home() / "mlflow"
+    store = home / "mlflow.db"
+    if not store.exists():
+        home.mkdir(exist_ok=True)
+        for left in home.glob("mlflow.db.new-*"):
+            left.unlink(missing_ok=True)
+        new = home / f"mlflow.db.new-{os.getpid()}"
+        logging.getLogger("alembic").setLevel(logging.ERROR)
+        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        SqlAlchemyStore(f"sqlite:///{new}", (home / "artifacts").as_uri()).engine.dispose()
+        new.replace(store)
+    return store
+
+
+def experiment(name: str) -> str:
+    """The id of an experiment, made if it is not there."""
+    found = client().get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    where = None if settings().mlflow_tracking_uri else (_own_store().parent / "artifacts" / name).as_uri()
+    return str(client().create_experiment(name, artifact_location=where))
+
+
+# Asked often, and before MLflow is imported: two small questions, without its client ------------------------------
+
+
+def run_is_there(run_id: str) -> bool:
+    """Whether a run exists and was not deleted."""
+    return _asked(
+        "SELECT 1 FROM runs WHERE run_uuid = ? AND lifecycle_stage = 'active'", (run_id,),
+        "runs/get", {"run_id": run_id}, lambda: client().get_run(run_id).info.lifecycle_stage == "active" or None,
+    ) is not None  # fmt: skip
+
+
+def version_of(model: str, alias: str) -> str | None:
+    """The version of a registered model that has an alias; None where there is none."""
+    found = _asked(
+        "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = ?", (model, alias),
+        "registered-models/alias", {"name": model, "alias": alias},
+        lambda: client().get_model_version_by_alias(model, alias).version,
+    )  # fmt: skip
+    if isinstance(found, dict):
+        found = found["model_version"]["version"]
+    return None if found is None else str(found)
+
+
+def _asked(statement: str, values: tuple[str, ...], endpoint: str, query: dict[str, str], otherwise: Any) -> Any:
+    where = uri()
+    if where.startswith("sqlite:///"):
+        with plainly(), closing(sqlite3.connect(where.removeprefix("sqlite:///"), timeout=TIMEOUT)) as store:
+            row = store.execute(statement, values).fetchone()
+        return row and row[0]
+    if where.startswith(("http://", "https://")) and "@" not in where and "MLFLOW_TRACKING_TOKEN" not in os.environ:
+        ask = f"{where.rstrip('/')}/api/2.0/mlflow/{endpoint}?{urllib.parse.urlencode(query)}"
+        with plainly():
+            try:
+                with urllib.request.urlopen(ask, timeout=TIMEOUT) as answer:  # noqa: S310 - http, as the setting says
+                    return json.load(answer)
+            except urllib.error.HTTPError as error:
+                if error.code in (400, 404) and json.load(error).get("error_code") in MISSING:
+                    return None
+                raise
+    return _or_none(otherwise)
+
+
+MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # what MLflow says of what is not there
+
+
+def _or_none(question: Any) -> Any:
+    from mlflow.exceptions import MlflowException
+
+    with plainly():
+        try:
+            return question()
+        except MlflowException as error:
+            if error.error_code in MISSING:
+                return None
+            raise
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """Tell in plain words that MLflow failed."""
+    try:
+        yield
+    except PipelineError:
+        raise
+    except Exception as error:
+        if not _is_of_tracking(error):
+            raise
+        raise TrackingUnreachable(
+            f"MLflow at {shown()} refuses or does not answer: {str(error).splitlines()[0][:300] or type(error).__name__}. "
+            "Look at MLFLOW_TRACKING_URI, and run again: what is done is not done twice."
+        ) from error
+
+
+def _is_of_tracking(error: Exception) -> bool:
+    if isinstance(error, (urllib.error.URLError, sqlite3.Error, TimeoutError, ConnectionError, json.JSONDecodeError)):
+        return True
+    return type(error).__module__.split(".")[0] in ("mlflow", "requests", "urllib3", "sqlalchemy", "botocore", "boto3")
+
+
+def shown() -> str:
+    """The tracking URI without a password."""
+    return _without_password(uri())
+
+
+def _without_password(where: str) -> str:
+    parts = urllib.parse.urlsplit(where)
+    if parts.password is None:
+        return where
+    return parts._replace(netloc=f"{parts.username}@{parts.hostname}:{parts.port or ''}".rstrip(":")).geturl()

@@ -1,0 +1,1 @@
+DELETE FROM ops.churn_scoring WHERE snapshot_date = %(snapshot)s AND model_version = %(version)s;
