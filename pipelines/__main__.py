@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     main = argparse.ArgumentParser(prog="python -m pipelines", description=__doc__)
     commands = main.add_subparsers(dest="command", required=True)
-    commands.add_parser("status", help="last runs, production and reject counts")
+    commands.add_parser("status", help="last runs of both flows, production, models, drift")
     commands.add_parser("psql", help="open the database in psql; what follows goes to psql", add_help=False)
     rejects = commands.add_parser("rejects", help="why the runs of a date rejected rows")
     rejects.add_argument("--date", type=_day, default=None, help="run date, YYYY-MM-DD; default: today")
@@ -36,6 +36,12 @@ def parser() -> argparse.ArgumentParser:
     what = forget.add_mutually_exclusive_group(required=True)
     what.add_argument("--date", type=_day, help="the stages of this run date")
     what.add_argument("--source", type=Path, metavar="FILE", help="the load of this file")
+    commands.add_parser("seed", help="load the churn files as they are into raw.*, for SQL")
+    models = commands.add_parser("models", help="versions of the models, their metrics, who is production")
+    go_back = models.add_subparsers(dest="models_command").add_parser(
+        "rollback", help="make the previous version production"
+    )
+    go_back.add_argument("model", help="churn-model or churn-logreg")
     return main
 
 
@@ -55,6 +61,47 @@ def psql(arguments: list[str]) -> int:
     return subprocess.run([warehouse.psql_program(), "-d", where, *arguments], check=False).returncode
 
 
+def status(options: argparse.Namespace) -> None:  # noqa: ARG001
+    """What both flows did last."""
+    from pipelines.churn import report as churn
+    from pipelines.crypto import report as crypto
+
+    crypto.show_status()
+    churn.show_status()
+
+
+def rejects(options: argparse.Namespace) -> None:
+    """Why rows of a date were rejected."""
+    from pipelines.crypto import report
+    from pipelines.settings import settings
+
+    report.show_rejects(options.date or settings().today(), options.csv)
+
+
+def forget(options: argparse.Namespace) -> None:
+    """Let something be done again."""
+    from pipelines.crypto import repair
+
+    repair.forget_date(options.date) if options.date else repair.forget_source(options.source)
+
+
+def seed(options: argparse.Namespace) -> None:  # noqa: ARG001
+    """Load the churn files for people who look with SQL."""
+    from pipelines.churn import report
+
+    report.seed()
+
+
+def models(options: argparse.Namespace) -> None:
+    """The models; or the way back to the one before."""
+    from pipelines.churn import report
+
+    report.roll_back(options.model) if options.models_command else report.show_models()
+
+
+COMMANDS = {"status": status, "rejects": rejects, "forget": forget, "seed": seed, "models": models}
+
+
 def main() -> int:
     """Run a command; the exit code is 0, or that of the problem."""
     options, for_psql = parser().parse_known_args()
@@ -63,15 +110,7 @@ def main() -> int:
     try:
         if options.command == "psql":
             return psql([each for each in for_psql if each != "--"])
-        from pipelines.crypto import repair, report
-        from pipelines.settings import settings
-
-        if options.command == "status":
-            report.show_status()
-        elif options.command == "forget":
-            repair.forget_date(options.date) if options.date else repair.forget_source(options.source)
-        else:
-            report.show_rejects(options.date or settings().today(), options.csv)
+        COMMANDS[options.command](options)
         return 0
     except KeyboardInterrupt:
         console.error(PipelineError("Interrupted."))

@@ -118,7 +118,11 @@ class Place:
             with tempfile.TemporaryDirectory(prefix="kpi-delivery-") as scratch:
                 path = Path(scratch) / Path(name).name
                 yield path
-                with _plainly(self.at(name)), path.open("rb") as source, s3().open_output_stream(self._key(name)) as copy:
+                with (
+                    _plainly(self.at(name)),
+                    path.open("rb") as source,
+                    s3().open_output_stream(self._key(name)) as copy,
+                ):
                     shutil.copyfileobj(source, copy, 1 << 22)
             return
         target = Path(self.at(name))

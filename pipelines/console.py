@@ -69,7 +69,8 @@ def stage(name: str, key: str, quiet: bool) -> Iterator[Say]:
     if not terminal().is_terminal:
         _log().info("%s (%s) …", name, key)
         yield told.update
-        _log().info("%s done in %.1f s: %s", name, time.monotonic() - started, in_words(told) or "no counts")
+        counts = in_words(told)
+        _log().info("%s done in %.1f s%s", name, time.monotonic() - started, f": {counts}" if counts else "")
         return
     with terminal().status(f"{name} [dim]({plain(key)})[/]"):
         yield told.update
@@ -145,9 +146,9 @@ def result(text: str) -> None:
     print(text)  # noqa: T201
 
 
-def table(title: str, rows: Sequence[tuple[str, str]]) -> None:
-    """Names and numbers on standard output."""
-    grid(title, [("", "left"), ("", "right")], rows)
+def table(title: str, rows: Sequence[tuple[str, str]], values: str = "right") -> None:
+    """Names and numbers on standard output; ``values`` that are words stand better at the left."""
+    grid(title, [("", "left"), ("", values)], rows)
 
 
 def grid(title: str, columns: list[tuple[str, str]], rows: Sequence[tuple[str, ...]]) -> None:

@@ -153,5 +153,7 @@ def settings() -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0]).upper()
-        shown = "" if name in ("POSTGRES_DSN", "NOTIFY_URLS", "AWS_SECRET_ACCESS_KEY") else f"={os.environ.get(name, '')!r}"
+        shown = (
+            "" if name in ("POSTGRES_DSN", "NOTIFY_URLS", "AWS_SECRET_ACCESS_KEY") else f"={os.environ.get(name, '')!r}"
+        )
         raise UsageError(f"Setting {name}{shown} is wrong: {first['msg'].removeprefix('Value error, ')}.") from None

@@ -38,18 +38,24 @@ def uri() -> str:
 @lru_cache
 def client() -> MlflowClient:
     """MLflow, quiet, and without telemetry."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+    _quieten()
     import mlflow
 
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    logging.getLogger("alembic").setLevel(logging.ERROR)
     where = uri()
     mlflow.set_tracking_uri(where)
     mlflow.set_registry_uri(where)
     return mlflow.MlflowClient(where)
+
+
+@lru_cache
+def _quieten() -> None:
+    for name, value in {
+        "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "GIT_PYTHON_REFRESH": "quiet",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_LOGGING_LEVEL": "ERROR",
+    }.items():  # fmt: skip
+        os.environ.setdefault(name, value)
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 @lru_cache
@@ -62,8 +68,7 @@ def _own_store() -> Path:
         for left in home.glob("mlflow.db.new-*"):
             left.unlink(missing_ok=True)
         new = home / f"mlflow.db.new-{os.getpid()}"
-        logging.getLogger("alembic").setLevel(logging.ERROR)
-        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+        _quieten()
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
         SqlAlchemyStore(f"sqlite:///{new}", (home / "artifacts").as_uri()).engine.dispose()
@@ -113,7 +118,7 @@ def _asked(statement: str, values: tuple[str, ...], endpoint: str, query: dict[s
         ask = f"{where.rstrip('/')}/api/2.0/mlflow/{endpoint}?{urllib.parse.urlencode(query)}"
         with plainly():
             try:
-                with urllib.request.urlopen(ask, timeout=TIMEOUT) as answer:  # noqa: S310 - http, as the setting says
+                with urllib.request.urlopen(ask, timeout=TIMEOUT) as answer:
                     return json.load(answer)
             except urllib.error.HTTPError as error:
                 if error.code in (400, 404) and json.load(error).get("error_code") in MISSING:

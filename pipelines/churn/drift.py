@@ -6,7 +6,7 @@ import html
 import json
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,7 @@ def compare(
     reference: pandas.DataFrame,
     sample: int,
     note: str = "",
+    unknown: Mapping[str, str] = {},
     numeric: Sequence[str] = NUMERIC,
     categories: Sequence[str] = CATEGORIES,
 ) -> Drift:
@@ -55,9 +56,14 @@ def compare(
         current, reference: one row per customer; what is not in ``numeric`` or ``categories`` is not looked at.
         sample: rows of each side above which a sample is taken, the same one every time.
         note: what the report should say on top.
+        unknown: columns that are not to be compared, and why.
     """
     current, reference = (_sample(side, sample) for side in (current, reference))
-    left_out = {name: why for name in (*numeric, *categories) if (why := _why_not(current, reference, name))}
+    left_out = {
+        name: why
+        for name in (*numeric, *categories)
+        if (why := unknown.get(name) or _why_not(current, reference, name))
+    }
     numeric = [name for name in numeric if name not in left_out]
     categories = [name for name in categories if name not in left_out]
     if not numeric and not categories:
@@ -70,7 +76,8 @@ def compare(
 
         definition = DataDefinition(numerical_columns=numeric, categorical_columns=categories)
         sides = [
-            Dataset.from_pandas(side[[*numeric, *categories]], data_definition=definition) for side in (current, reference)
+            Dataset.from_pandas(side[[*numeric, *categories]], data_definition=definition)
+            for side in (current, reference)
         ]
         found = Report([DataDriftPreset(drift_share=DRIFT_SHARE)], include_tests=True).run(*sides)
         page = found.get_html_str(as_iframe=False)
@@ -93,6 +100,12 @@ def stand_in(current: pandas.DataFrame) -> pandas.DataFrame:
     for name in NUMERIC:
         noisy[name] = current[name] + random.normal(0, NOISE * (current[name].std() or 0), len(current))
     return noisy
+
+
+def not_yet_known(frames: Sequence[pandas.DataFrame]) -> dict[str, str]:
+    """Columns of which some of the weeks do not tell: compared, they would drift by what the files tell, not by customers."""
+    silent = {name: sum(frame[name].nunique() < 2 for frame in frames) for name in (*NUMERIC, *CATEGORIES)}
+    return {name: f"not known in {weeks} of the {len(frames)} weeks before" for name, weeks in silent.items() if weeks}
 
 
 def report_name(snapshot: date) -> str:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipelines import console, tracking, warehouse
 from pipelines.artifacts import Place
@@ -22,9 +22,6 @@ from pipelines.errors import MissingInput
 from pipelines.settings import Settings
 from pipelines.targets import Details, RecordTarget
 from pipelines.warehouse import Connection, query
-
-if TYPE_CHECKING:
-    import pandas
 
 EXPERIMENTS = {CHURN_MODEL: "churn_retention", CHURN_LOGREG: "churn_logreg"}
 LAST_TRAINING = "last_training.json"
@@ -47,7 +44,9 @@ def generate_if_empty(root: Place, settings: Settings, cleaning: str) -> None:
     ours = RecordTarget("generate_churn_files", root.url)
     named = settings.churn_data_root is not None
     if named and not root.on_s3 and not Path(root.url).is_dir():
-        raise MissingInput(f"CHURN_DATA_ROOT={root.url}: there is no such folder. Make it, and files are generated in it.")
+        raise MissingInput(
+            f"CHURN_DATA_ROOT={root.url}: there is no such folder. Make it, and files are generated in it."
+        )
     if named and RecordTarget(cleaning, root.url).exists() and not ours.exists():
         raise MissingInput(
             f"CHURN_DATA_ROOT={root.url}: the files that were here are gone. None are generated in their place: "
@@ -100,7 +99,7 @@ def _train_and_log(
     data = features.read(store, made["dataset"])
     holdout, seen = (data.filter(part) for part in _held_out(data))
     with ThreadPoolExecutor(1) as aside, tempfile.TemporaryDirectory(prefix="kpi-delivery-") as scratch:
-        later = aside.submit(_recent_drift, store, made, settings.churn_drift_sample)  # while Spark works
+        later = aside.submit(_drift_of, store, made, settings.churn_drift_sample)  # while Spark works
         learnt = training.fit(
             data, store.at(made["dataset"]), settings.churn_reg_params, settings.churn_elastic_net_params
         )
@@ -143,10 +142,16 @@ def _plain(point: str) -> str:
     return point.replace("=", "_")
 
 
-def _recent_drift(store: Place, made: Details, sample: int) -> drift.Drift:
-    frame = _frame(store, made["frame"])
-    reference = _frames(store, made["reference"])
-    return drift.compare(frame, drift.stand_in(frame) if reference is None else reference, sample)
+def _drift_of(store: Place, made: Details, sample: int, note: str = "") -> drift.Drift:
+    """A frame against those of the weeks before it; against itself with light noise where there are none."""
+    import pandas as pd
+
+    current, *weeks = (
+        features.read(store, name, [*NUMERIC, *CATEGORIES]).to_pandas() for name in (made["frame"], *made["reference"])
+    )
+    if not weeks:
+        return drift.compare(current, drift.stand_in(current), sample, note)
+    return drift.compare(current, pd.concat(weeks, ignore_index=True), sample, note, drift.not_yet_known(weeks))
 
 
 def _log_linear_model(learnt: training.Learnt, folder: Path) -> None:
@@ -212,7 +217,10 @@ def _of_production(model: str, version: str | None, judge: Callable[[Any], float
     try:
         return {**told, "production_auc": judge(registry.load(model, version))}
     except Exception as error:  # whatever a model of old says to data of today
-        return {**told, "incomparable": f"version {version} cannot score today's features ({str(error).splitlines()[0][:200]})"}
+        return {
+            **told,
+            "incomparable": f"version {version} cannot score today's features ({str(error).splitlines()[0][:200]})",
+        }
 
 
 def decide(evaluated: Details, min_delta: float) -> Details:
@@ -301,15 +309,14 @@ def report_drift(store: Place, made: Details, settings: Settings) -> Details:
     Returns:
         ``drift_detected``, ``path`` and ``key`` of the report (None without a bucket), and what was found.
     """
-    current, reference = _frame(store, made["frame"]), _frames(store, made["reference"])
-    note = f"Snapshot {made['snapshot']} ({len(current):,} customers) against the weeks before it: {', '.join(made['weeks'])}."
-    if reference is None:
-        reference = drift.stand_in(current)
+    if made["weeks"]:
+        note = f"Snapshot {made['snapshot']} against those of the weeks before it: {', '.join(made['weeks'])}."
+    else:
         note = (
             f"Snapshot {made['snapshot']} has no snapshot to be compared with yet: it is compared with itself and light "
             "noise, which stands in for one. Its result says nothing of customers."
         )
-    found = drift.compare(current, reference, settings.churn_drift_sample, note)
+    found = _drift_of(store, made, settings.churn_drift_sample, note)
     name, page = drift.report_name(date.fromisoformat(made["snapshot"])), found.html.encode()
     path = Place(str(settings.make_home() / "drift_reports")).write(name, page)
     key = None
@@ -326,13 +333,3 @@ def note_drift(tx: Connection, snapshot: date, found: Details) -> Details:
 
     tx.execute(query("churn/note_drift"), {**found, "snapshot": snapshot, "left_out": Jsonb(found["left_out"])})
     return {name: found[name] for name in ("drift_detected", "drift_share", "drifted", "path", "key")}
-
-
-def _frame(store: Place, name: str) -> pandas.DataFrame:
-    return features.read(store, name, [*NUMERIC, *CATEGORIES]).to_pandas()
-
-
-def _frames(store: Place, names: Sequence[str]) -> pandas.DataFrame | None:
-    import pandas as pd
-
-    return pd.concat([_frame(store, name) for name in names], ignore_index=True) if names else None

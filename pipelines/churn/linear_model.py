@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel
+from mlflow.pyfunc.model import PythonModel
 
 
 def squashed(values: Any) -> Any:
@@ -25,13 +25,15 @@ class LinearModel(PythonModel):
     """Probability that a customer stays active, per row; a missing value counts as the feature's default."""
 
     def load_context(self, context: Any) -> None:
+        """Read the coefficients that were logged with the model."""
         facts = json.loads(Path(context.artifacts["coefficients"]).read_text(encoding="utf-8"))
         self.names = facts["features"]
         self.defaults = np.array(facts["defaults"], dtype=np.float64)
         self.weights = np.array(facts["weights"], dtype=np.float64)
         self.intercept = float(facts["intercept"])
 
-    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:  # noqa: ARG002
+    # Without type hints: MLflow would take them for a schema, and the model has one.
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def] # noqa: ARG002
         """Probabilities of label 1 (float64, rows) for a DataFrame that has the features by name."""
         matrix = model_input[self.names].to_numpy(dtype=np.float64)
         if np.isnan(matrix).any():

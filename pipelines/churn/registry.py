@@ -53,7 +53,9 @@ def decide(candidate: float, production: float | None, incomparable: str | None,
 def finished_run(experiment: str, fingerprint: str) -> str | None:
     """The id of the run that was made of these inputs and ended well; what others left half done is removed."""
     client = tracking.client()
-    found = client.search_runs([experiment], f"tags.`{MADE_FROM}` = '{fingerprint}'", order_by=["attributes.start_time"])
+    found = client.search_runs(
+        [experiment], f"tags.`{MADE_FROM}` = '{fingerprint}'", order_by=["attributes.start_time"]
+    )
     whole = [run.info.run_id for run in found if run.info.status == "FINISHED"]
     for run in found:
         if run.info.run_id not in whole[:1]:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pipelines.stage import Stage
 
 
+NOTHING_TO_DO = "Nothing to do: files, settings and code are as they were when this was made."
+
+
 def chain(last: Stage) -> list[Stage]:
     """A stage and all before it, first to last, each once."""
     import luigi
@@ -30,25 +33,49 @@ def show(root: ChurnRoot) -> None:
     from pipelines.churn import tasks
 
     stages = chain(root.requires())
-    rows = _rows_of(root)
     ran = [(stage, seconds) for stage in stages if stage.wanted() and (seconds := stage.ran_for()) is not None]
-    rows += [(stage.stage, f"{seconds:.1f} s") for stage, seconds in ran]
-    console.table(f"{type(root).__name__} of {root.date}", rows)
     if any(isinstance(stage, tasks.CleanRawSources) for stage, _ in ran):
         show_files(root.clean())
+    rows = [*_rows_of(root), *((stage.stage, f"{seconds:.1f} s") for stage, seconds in ran)]
+    console.table(f"{type(root).__name__} of {root.date}", rows, values="left")
+    _show_places([root])
     if not ran:
-        console.result("Nothing to do: files, settings and code are as they were when this was made.")
+        console.result(NOTHING_TO_DO)
 
 
 def show_life(root: Churn) -> None:
     """The table of the whole life: snapshot, rows, who is better, what was decided, drift, and where the pictures are."""
-    rows = [row for part in root.parts() for row in _rows_of(part)]
-    console.table(f"Churn of {root.date}", rows)
-    ran = [stage for part in root.parts() for stage in chain(part.requires()) if stage.wanted() and stage.ran_for() is not None]
+    from pipelines.churn import tasks
+
+    parts = root.parts()
+    ran = {
+        stage.stage
+        for part in parts
+        for stage in chain(part.requires())
+        if stage.wanted() and stage.ran_for() is not None
+    }
+    if tasks.CleanRawSources.stage in ran:
+        show_files(root.clean())
+    console.table(f"Churn of {root.date}", [row for part in parts for row in _rows_of(part)], values="left")
+    _show_places(parts)
     if not ran:
-        console.result("Nothing to do: files, settings and code are as they were when this was made.")
-        return
-    show_files(root.clean())
+        console.result(NOTHING_TO_DO)
+
+
+def _show_places(roots: list[ChurnRoot]) -> None:
+    """Where to look: lines of their own, since paths are long."""
+    from pipelines.churn import tasks
+
+    for root in roots:
+        if isinstance(root, tasks.ChurnTraining):
+            run_id = root.details_of(tasks.TrainSparkModel)["run_id"]
+            console.result(f"MLflow run:   {run_id} of {tracking.shown()}")
+            console.result(f"SHAP picture: {_artifact_of(run_id, 'explainability/shap_summary.png')}")
+        elif isinstance(root, tasks.ChurnDriftReport):
+            found = root.details_of(tasks.RunDriftReport)
+            console.result(f"Drift report: {found['path']}")
+            if found["key"]:
+                console.result(f"in the bucket as {found['key']}")
 
 
 def _rows_of(root: ChurnRoot) -> Rows:
@@ -82,8 +109,6 @@ def _of_training(root: ChurnRoot) -> Rows:
         ("decision", "promoted" if decided["promote"] else "not promoted"),
         ("because", decided["reason"]),
         ("drift against the weeks before", f"{metrics['recent_drift_share']:.0%} of the columns"),
-        ("MLflow run", trained["run_id"]),
-        ("SHAP picture", _artifact_of(trained["run_id"], "explainability/shap_summary.png")),
     ]  # fmt: skip
 
 
@@ -101,12 +126,8 @@ def _of_drift(root: ChurnRoot) -> Rows:
         ("current snapshot, against", f"{made['snapshot']}, {against}"),
         ("drift", f"{'yes' if found['drift_detected'] else 'no'}: {found['drift_share']:.0%} of {found['columns_compared']} columns"),
         ("columns that drifted", ", ".join(found["drifted"]) or "none"),
-        ("drift report", found["path"]),
     ]  # fmt: skip
-    if found["left_out"]:
-        rows.append(("columns left out", "; ".join(f"{name} ({why})" for name, why in found["left_out"].items())))
-    if found["key"]:
-        rows.append(("in the bucket as", found["key"]))
+    rows += [("left out", f"{name}: {why}") for name, why in found["left_out"].items()]
     return rows
 
 
@@ -173,11 +194,63 @@ def watch(root: Place, store: Place, quiet: bool) -> None:
     changed = watchdog.changes(before, now)
     if not quiet:
         since = "" if before is not None else " (nothing is remembered of an earlier look)"
-        console.table(f"Files of {root.url}{since}", [(file, changed.get(file, "as it was")) for file in sorted({*now, *changed})])
+        console.table(
+            f"Files of {root.url}{since}", [(file, changed.get(file, "as it was")) for file in sorted({*now, *changed})]
+        )
         console.result(
-            f"{len(changed)} changed: {', '.join(sorted(changed))}. Run ChurnTraining." if changed else "Nothing changed."
+            f"{len(changed)} changed: {', '.join(sorted(changed))}. Run ChurnTraining."
+            if changed
+            else "Nothing changed."
         )
     watchdog.remember(store, now)
+
+
+def seed() -> None:
+    """Load the files into ``raw``, all or none, and tell how many rows each table has."""
+    from pipelines import warehouse
+    from pipelines.artifacts import place
+    from pipelines.churn.lifecycle import generate_if_empty
+    from pipelines.churn.seed import seed
+    from pipelines.churn.tasks import CleanRawSources
+    from pipelines.settings import settings
+
+    warehouse.lock("churn", console.note)
+    root = place(settings().churn_data_root, "churn_data")
+    generate_if_empty(root, settings(), CleanRawSources.stage)
+    with warehouse.plainly("seed"), warehouse.transaction() as tx:
+        rows = seed(tx, root)
+    console.table(
+        f"Files of {root.url}, as they are", [(f"raw.{table}", f"{count:,}") for table, count in rows.items()]
+    )
+
+
+def show_status() -> None:
+    """The last training, the weekly snapshots, scores and drift."""
+    from pipelines.warehouse import connection, query
+
+    stages = [
+        (row["stage"], row["key"], f"{row['finished_at'].astimezone(_zone()):%Y-%m-%d %H:%M:%S}", f"{row['seconds']:.1f} s",
+         row["reason"] or console.in_words(row["details"]))
+        for row in connection().execute(query("churn/last_stages"))
+    ]  # fmt: skip
+    columns = [("stage", "left"), ("of", "left"), ("finished", "left"), ("took", "right"), ("told", "left")]
+    console.grid("Last stages of the churn flow", columns, stages)
+    weeks = [
+        (str(row["snapshot_date"]), f"{row['customers']:,}", f"{row['labelled']:,}", f"{row['churned']:,}",
+         f"{row['scored']:,}", "" if row["drift_share"] is None else f"{row['drift_share']:.0%}")
+        for row in connection().execute(query("churn/last_weeks"))
+    ]  # fmt: skip
+    columns = [
+        ("snapshot", "left"),
+        *((name, "right") for name in ("customers", "labelled", "churned", "scored", "drift")),
+    ]
+    console.grid("Last weekly snapshots", columns, weeks)
+
+
+def _zone() -> Any:
+    from pipelines.settings import settings
+
+    return settings().zone
 
 
 # Models -----------------------------------------------------------------------------------------------------------
@@ -187,14 +260,12 @@ def show_models() -> None:
     """Versions of both models with their metrics, and who is production."""
     from datetime import datetime
 
-    from pipelines.settings import settings
-
     names = ("roc_auc", "brier", "precision_top_decile", "recent_drift_share")
     with tracking.plainly():
         found = [version for model in registry.MODELS for version in registry.versions(model)]
     shown = [
         (each.model, each.version, ", ".join(each.aliases),
-         f"{datetime.fromtimestamp(each.created, settings().zone):%Y-%m-%d %H:%M}",
+         f"{datetime.fromtimestamp(each.created, _zone()):%Y-%m-%d %H:%M}",
          *(f"{each.metrics[name]:.4f}" if name in each.metrics else "" for name in names), each.run_id)
         for each in found
     ]  # fmt: skip
@@ -209,4 +280,6 @@ def roll_back(model: str) -> None:
     """Make the previous version production again."""
     with tracking.plainly():
         now, was = registry.rollback(model)
-    console.result(f"{model}: version {now} is production again; version {was} is the previous one, and one rollback away.")
+    console.result(
+        f"{model}: version {now} is production again; version {was} is the previous one, and one rollback away."
+    )

@@ -33,7 +33,8 @@ def churn_of(model: Any, rows: Any) -> Any:
 def are_there(connection: Connection, snapshots: Sequence[str], version: str) -> bool:
     """Whether each of these snapshots has scores by this version."""
     return all(
-        one(connection, "churn/scores_there", {"snapshot": snapshot, "version": version})["there"] for snapshot in snapshots
+        one(connection, "churn/scores_there", {"snapshot": snapshot, "version": version})["there"]
+        for snapshot in snapshots
     )
 
 
@@ -48,7 +49,9 @@ def score_cohort(tx: Connection, snapshot: date, version: str) -> dict[str, int]
 
     rows = weekly.read(tx, [snapshot])
     if rows.empty:
-        raise MissingInput(f"Snapshot {snapshot} is not in features.churn_weekly_features: run ChurnFeatureStore for it.")
+        raise MissingInput(
+            f"Snapshot {snapshot} is not in features.churn_weekly_features: run ChurnFeatureStore for it."
+        )
     scores = churn_of(registry.load(registry.CHURN_LOGREG, version), rows)
     churns = (scores >= THRESHOLD).astype(np.int32)
     table = pyarrow.table({

@@ -46,7 +46,7 @@ class ChurnTask(FlowTask):
 
     def sibling(self, task: type[Task], **changed: Any) -> Task:
         """Another task of the flow with this one's parameters."""
-        return cast(Task, self.clone(task, **changed))  # type: ignore[no-untyped-call]
+        return cast(Task, self.clone(task, **changed))
 
     def check(self) -> None:
         from pipelines.churn import lifecycle
@@ -142,9 +142,13 @@ class CleanRawSources(ChurnStage):
 
         seen = self._source_versions()
         folder = f"clean/{self.fingerprint()[:16]}"
-        told = clean(self.files(), list(seen), self.store(), folder, _settings().today(), _settings().churn_max_bad_share)
+        told = clean(
+            self.files(), list(seen), self.store(), folder, _settings().today(), _settings().churn_max_bad_share
+        )
         if hashes(tx, self.files()) != seen:
-            raise PipelineError(f"{self.files().url}: a file changed while it was read. Run again when the files are whole.")
+            raise PipelineError(
+                f"{self.files().url}: a file changed while it was read. Run again when the files are whole."
+            )
         self.store().keep_newest("clean", KEPT)
         return {**told, "sources": seen}
 
@@ -449,7 +453,9 @@ class BuildWeeklyFeatures(WeeklyTask, FromCleanTables):
             if self.weeks > 1:
                 RecordTarget(self.stage, str(snapshot)).write(tx, week.fingerprint(), details, 0)
         if not told:
-            raise weekly.NoCohort(f"None of the {self.weeks} weeks up to {self.week()} has a customer who paid before it.")
+            raise weekly.NoCohort(
+                f"None of the {self.weeks} weeks up to {self.week()} has a customer who paid before it."
+            )
         sums = {name: sum(details[name] for details in told) for name in ("rows", "labelled", "churned")}
         return {**sums, "snapshots": [day for details in told for day in details["snapshots"]]}
 
@@ -458,7 +464,11 @@ class TrainLogreg(ChurnStage):
     """A version of churn-logreg, trained on the weekly snapshots that PostgreSQL holds."""
 
     stage = "train_logreg"
-    code = ("pipelines/churn/logreg.py", "pipelines/churn/lifecycle.py", "sql/churn/read_features.sql")
+    code: ClassVar[tuple[str, ...]] = (
+        "pipelines/churn/logreg.py",
+        "pipelines/churn/lifecycle.py",
+        "sql/churn/read_features.sql",
+    )
     lookback_weeks = WeeksParameter(
         default=None,  # type: ignore[arg-type]
         description="weekly snapshots to train on; default: CHURN_LOOKBACK_WEEKS",

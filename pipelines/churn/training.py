@@ -125,7 +125,9 @@ def fit(data: pyarrow.Table, dataset: str, reg_params: Sequence[float], elastic_
     from pipelines import spark
 
     rows = spark.session().read.parquet(spark.url(dataset)).where("NOT holdout")
-    seen = rows.select("label", "validation", *((F.signum(name) * F.log1p(F.abs(name))).alias(name) for name in NUMERIC))
+    seen = rows.select(
+        "label", "validation", *((F.signum(name) * F.log1p(F.abs(name))).alias(name) for name in NUMERIC)
+    )
     assembler = VectorAssembler(inputCols=list(NUMERIC), outputCol="features")
     vectors = spark.spread(assembler.transform(seen).select("features", "label", "validation"))
     training = vectors.where("NOT validation").cache()
@@ -134,7 +136,9 @@ def fit(data: pyarrow.Table, dataset: str, reg_params: Sequence[float], elastic_
     values, labels = matrix(chosen_by), chosen_by["label"].to_numpy()
 
     def learn(vectors: Any, point: tuple[float, float]) -> Learnt:
-        regression = LogisticRegression(maxIter=MAX_ITERATIONS, tol=TOLERANCE, regParam=point[0], elasticNetParam=point[1])
+        regression = LogisticRegression(
+            maxIter=MAX_ITERATIONS, tol=TOLERANCE, regParam=point[0], elasticNetParam=point[1]
+        )
         model = regression.fit(vectors)
         weights = tuple(float(weight) for weight in model.coefficients)
         return Learnt(weights, float(model.intercept), {"regParam": point[0], "elasticNetParam": point[1]}, {})

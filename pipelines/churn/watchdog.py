@@ -27,7 +27,9 @@ def changes(before: Mapping[str, str] | None, now: Mapping[str, str]) -> dict[st
     """What happened to which file: ``new``, ``changed`` or ``gone``."""
     if before is None:
         return dict.fromkeys(now, "new")
-    told = {file: "new" if file not in before else "changed" for file, digest in now.items() if before.get(file) != digest}
+    told = {
+        file: "new" if file not in before else "changed" for file, digest in now.items() if before.get(file) != digest
+    }
     return told | {file: "gone" for file in before if file not in now}
 
 

@@ -88,7 +88,8 @@ def read(tx: Connection, snapshots: Sequence[date]) -> pandas.DataFrame:
         text = b"".join(bytes(block) for block in source)
     types = {feature.name: _arrow_type(feature.is_category) for feature in features.FEATURES}
     options = pyarrow.csv.ConvertOptions(column_types=types, true_values=["t"], false_values=["f"])
-    return pyarrow.csv.read_csv(io.BytesIO(text), convert_options=options).to_pandas()
+    rows: pandas.DataFrame = pyarrow.csv.read_csv(io.BytesIO(text), convert_options=options).to_pandas()
+    return rows
 
 
 def _arrow_type(is_category: bool) -> Any:

@@ -76,7 +76,7 @@ class CryptoTask(FlowTask):
 
     def sibling(self, task: type[Task], **changed: Any) -> Task:
         """Another task of the flow with this one's parameters."""
-        return cast(Task, self.clone(task, **changed))  # type: ignore[no-untyped-call]
+        return cast(Task, self.clone(task, **changed))
 
     def check(self) -> None:
         if self.date.toordinal() <= 3660:
