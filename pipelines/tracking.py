@@ -9,6 +9,7 @@ import sqlite3
 import urllib.error
 import urllib.parse
 import urllib.request
+import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import lru_cache
@@ -50,10 +51,14 @@ def client() -> MlflowClient:
 @lru_cache
 def _quieten() -> None:
     for name, value in {
-        "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "GIT_PYTHON_REFRESH": "quiet",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_LOGGING_LEVEL": "ERROR",
-    }.items():  # fmt: skip
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+        "MLFLOW_LOGGING_LEVEL": "ERROR",
+        "GIT_PYTHON_REFRESH": "quiet",
+    }.items():
         os.environ.setdefault(name, value)
+    warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
@@ -152,8 +157,9 @@ def plainly() -> Iterator[None]:
     except Exception as error:
         if not _is_of_tracking(error):
             raise
+        said = next(iter(str(error).splitlines()), "")[:300] or type(error).__name__
         raise TrackingUnreachable(
-            f"MLflow at {shown()} refuses or does not answer: {str(error).splitlines()[0][:300] or type(error).__name__}. "
+            f"MLflow at {shown()} refuses or does not answer: {said}. "
             "Look at MLFLOW_TRACKING_URI, and run again: what is done is not done twice."
         ) from error
 

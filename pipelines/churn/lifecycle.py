@@ -203,11 +203,15 @@ def evaluate(store: Place, made: Details, trained: Details) -> Details:
         data = features.read(store, made["dataset"])
         holdout = data.filter(data["holdout"])
         frame, labels = holdout.select(list(NUMERIC)).to_pandas(), holdout["label"].to_numpy()
-        scores = registry.load(CHURN_MODEL, candidate).predict(frame)
+
+        def auc(model: Any) -> float:
+            return training.metrics(labels, model.predict(frame))["roc_auc"]
+
         return {
-            "candidate_version": candidate, "candidate_auc": training.metrics(labels, scores)["roc_auc"],
-            **_of_production(CHURN_MODEL, current, lambda model: training.metrics(labels, model.predict(frame))["roc_auc"]),
-        }  # fmt: skip
+            "candidate_version": candidate,
+            "candidate_auc": auc(registry.load(CHURN_MODEL, candidate)),
+            **_of_production(CHURN_MODEL, current, auc),
+        }
 
 
 def _of_production(model: str, version: str | None, judge: Callable[[Any], float]) -> Details:
@@ -284,10 +288,15 @@ def train_logreg(tx: Connection, snapshots: Sequence[str], fingerprint: str) -> 
         version = registry.register(CHURN_LOGREG, run_id)
         current = tracking.version_of(CHURN_LOGREG, PRODUCTION)
         metrics = tracking.client().get_run(run_id).data.metrics
+
+        def auc(model: Any) -> float:
+            scores = scoring.churn_of(model, holdout[list(logreg.COLUMNS)])
+            return training.metrics(logreg.labels(holdout), scores)["roc_auc"]
+
         return {
-            "rows": len(rows), "run_id": run_id, "version": version, "metrics": metrics, "candidate_auc": metrics["roc_auc"],
-            **_of_production(CHURN_LOGREG, None if current == version else current, lambda old: training.metrics(
-                logreg.labels(holdout), scoring.churn_of(old, holdout[list(logreg.COLUMNS)]))["roc_auc"]),
+            "rows": len(rows), "run_id": run_id, "version": version, "metrics": metrics,
+            "candidate_auc": metrics["roc_auc"],
+            **_of_production(CHURN_LOGREG, None if current == version else current, auc),
         }  # fmt: skip
 
 
@@ -304,7 +313,7 @@ def promote_logreg(trained: Details, min_delta: float) -> Details:
 
 
 def report_drift(store: Place, made: Details, settings: Settings) -> Details:
-    """Compare the current snapshot with the weeks before it; leave the report on disk, and in the bucket if there is one.
+    """Compare the current snapshot with the weeks before it; leave the report on disk, and in the bucket, if any.
 
     Returns:
         ``drift_detected``, ``path`` and ``key`` of the report (None without a bucket), and what was found.
@@ -313,8 +322,8 @@ def report_drift(store: Place, made: Details, settings: Settings) -> Details:
         note = f"Snapshot {made['snapshot']} against those of the weeks before it: {', '.join(made['weeks'])}."
     else:
         note = (
-            f"Snapshot {made['snapshot']} has no snapshot to be compared with yet: it is compared with itself and light "
-            "noise, which stands in for one. Its result says nothing of customers."
+            f"Snapshot {made['snapshot']} has no snapshot to be compared with yet: it is compared with itself and "
+            "light noise, which stands in for one. Its result says nothing of customers."
         )
     found = _drift_of(store, made, settings.churn_drift_sample, note)
     name, page = drift.report_name(date.fromisoformat(made["snapshot"])), found.html.encode()

@@ -1,4 +1,4 @@
-"""The model that MLflow keeps: what Spark has learnt, scored by numpy. MLflow copies this file: it needs nothing of ours."""
+"""The model that MLflow keeps: what Spark has learnt, scored by numpy. MLflow copies this file, and nothing else."""
 
 from __future__ import annotations
 

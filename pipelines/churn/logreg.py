@@ -27,8 +27,8 @@ def fit(rows: pandas.DataFrame) -> Any:
 
     if rows["labeled_churn"].nunique() < 2:
         raise CannotTrain(
-            f"Of the weekly snapshots {len(rows):,} rows have a label that can be known by now, and those are all alike: "
-            "there is nothing to tell apart. Give EVALUATE.csv, or an earlier --date."
+            f"Of the weekly snapshots {len(rows):,} rows have a label that can be known by now, and those are all "
+            "alike: there is nothing to tell apart. Give EVALUATE.csv, or an earlier --date."
         )
     # Amounts and counts have long tails; arcsinh is their logarithm, and knows zero and less.
     numbers = make_pipeline(FunctionTransformer(np.arcsinh, feature_names_out="one-to-one"), StandardScaler())

@@ -107,7 +107,8 @@ def promote(model: str, version: str, instead_of: str | None) -> None:
     if current != instead_of:
         raise PipelineError(
             f"{model}: version {current or 'none'} is production now; version {version} was compared with "
-            f"{instead_of or 'none'}. Nothing was promoted. Run `python -m pipelines forget --date …` of that run, and it again."
+            f"{instead_of or 'none'}. Nothing was promoted. `python -m pipelines forget --date …` lets the training of "
+            "that date be done again, against the version of now."
         )
     if current:
         client.set_registered_model_alias(model, PREVIOUS, current)

@@ -44,7 +44,7 @@ def show(root: ChurnRoot) -> None:
 
 
 def show_life(root: Churn) -> None:
-    """The table of the whole life: snapshot, rows, who is better, what was decided, drift, and where the pictures are."""
+    """The table of the whole life: snapshot, rows, who is better, what was decided, drift, and where to look."""
     from pipelines.churn import tasks
 
     parts = root.parts()
@@ -104,7 +104,7 @@ def _of_training(root: ChurnRoot) -> Rows:
         ("regParam, elasticNetParam", f"{params['regParam']}, {params['elasticNetParam']}"),
         (f"AUC of candidate (version {evaluated['candidate_version']})", f"{evaluated['candidate_auc']:.4f}"),
         (f"AUC of production (version {evaluated['production_version'] or 'none'})",
-         "none" if production is None else f"{production:.4f}"),
+         _auc(production)),
         ("Brier, precision of top tenth", f"{metrics['brier']:.4f}, {metrics['precision_top_decile']:.4f}"),
         ("decision", "promoted" if decided["promote"] else "not promoted"),
         ("because", decided["reason"]),
@@ -124,7 +124,8 @@ def _of_drift(root: ChurnRoot) -> Rows:
     against = f"{len(made['weeks'])} weeks" if made["weeks"] else "itself and noise: there is no week before"
     rows = [
         ("current snapshot, against", f"{made['snapshot']}, {against}"),
-        ("drift", f"{'yes' if found['drift_detected'] else 'no'}: {found['drift_share']:.0%} of {found['columns_compared']} columns"),
+        ("drift", "yes" if found["drift_detected"] else "no"),
+        ("share of columns that drifted", f"{found['drift_share']:.0%} of {found['columns_compared']}"),
         ("columns that drifted", ", ".join(found["drifted"]) or "none"),
     ]  # fmt: skip
     rows += [("left out", f"{name}: {why}") for name, why in found["left_out"].items()]
@@ -149,7 +150,7 @@ def _of_logreg(root: ChurnRoot) -> Rows:
     production = trained["production_auc"]
     return [
         (f"churn-logreg (version {trained['version']}) trained on", _span(stage.weekly().details()["snapshots"])),
-        ("its AUC; that of production", f"{trained['candidate_auc']:.4f}; {'none' if production is None else f'{production:.4f}'}"),
+        ("its AUC; that of production", f"{trained['candidate_auc']:.4f}; {_auc(production)}"),
         ("its decision", f"{'promoted' if decided['promote'] else 'not promoted'}: {decided['reason']}"),
     ]  # fmt: skip
 
@@ -159,9 +160,14 @@ def _of_scores(root: ChurnRoot) -> Rows:
 
     scored = root.details_of(tasks.ScoreCohort)
     return [
-        ("scored by churn-logreg", f"{scored['scored']:,} customers of {_span(scored['snapshots'])} (version {scored['version']})"),
+        (f"scored by churn-logreg (version {scored['version']})",
+         f"{scored['scored']:,} customers of {_span(scored['snapshots'])}"),
         ("of them predicted to churn", f"{scored['predicted_to_churn']:,}"),
     ]  # fmt: skip
+
+
+def _auc(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4f}"
 
 
 def _span(days: list[str]) -> str:
@@ -182,8 +188,9 @@ def show_files(clean: Details) -> None:
     columns = [("file", "left"), ("column", "left"), *((outcome, "right") for outcome in sources.OUTCOMES)]
     console.grid("Values that were missing, unreadable (dropped) or rewritten", columns, shown)
     console.result(
-        f"{clean['payments']:,} payments, {clean['dropped']:,} dropped for want of a customer or a day, {clean['future']:,} "
-        f"dated after today; {clean['duplicates']:,} lines of user files replaced by a later line of the same customer."
+        f"{clean['payments']:,} payments, {clean['dropped']:,} dropped for want of a customer or a day, "
+        f"{clean['future']:,} dated after today; {clean['duplicates']:,} lines of user files replaced by a later line "
+        "of the same customer."
     )
 
 
@@ -229,8 +236,8 @@ def show_status() -> None:
     from pipelines.warehouse import connection, query
 
     stages = [
-        (row["stage"], row["key"], f"{row['finished_at'].astimezone(_zone()):%Y-%m-%d %H:%M:%S}", f"{row['seconds']:.1f} s",
-         row["reason"] or console.in_words(row["details"]))
+        (row["stage"], row["key"], f"{row['finished_at'].astimezone(_zone()):%Y-%m-%d %H:%M:%S}",
+         f"{row['seconds']:.1f} s", row["reason"] or console.in_words(row["details"]))
         for row in connection().execute(query("churn/last_stages"))
     ]  # fmt: skip
     columns = [("stage", "left"), ("of", "left"), ("finished", "left"), ("took", "right"), ("told", "left")]

@@ -278,8 +278,8 @@ def refuse_unreadable(raw: Any, outcome: Outcome, columns: Mapping[int, Column],
         if bad > max_bad_share * there:
             line, value = _first_unreadable(raw, position, column)
             raise BadFile(
-                f"{outcome.file}, line {line}, column {column.name.upper()}: {value[:60]!r} is no {column.kind}. So it is "
-                f"with {bad:,} of the {there:,} values of this column: more than CHURN_MAX_BAD_SHARE={max_bad_share:g}. "
+                f"{outcome.file}, line {line}, column {column.name.upper()}: {value[:60]!r} is no {column.kind}. So it "
+                f"is with {bad:,} of the {there:,} values there: more than CHURN_MAX_BAD_SHARE={max_bad_share:g}. "
                 "Nothing was made of the file; look whether it is the right one."
             )
 

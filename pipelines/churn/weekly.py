@@ -49,7 +49,7 @@ def are_there(connection: Connection, snapshots: Sequence[date | str]) -> bool:
 
 
 def label(store: Place, clean: Mapping[str, Any], frame: pyarrow.Table, snapshot: date) -> pyarrow.Table:
-    """The rows of the table: ``labeled_churn`` is that of EVALUATE where given, else whether nothing was paid for 60 days.
+    """The rows of the table: ``labeled_churn`` is that of EVALUATE, or whether nothing was paid for 60 days.
 
     Empty where those days have not passed, as far as the payments tell.
     """

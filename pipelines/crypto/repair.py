@@ -12,7 +12,7 @@ from pipelines.warehouse import connection, query
 
 def forget_date(run_date: date) -> int:
     """Drop the records of a date's stages; return how many there were. No row of data is touched."""
-    dropped = connection().execute(query("crypto/forget_date"), {"run_date": str(run_date)}).rowcount
+    dropped = connection().execute(query("forget_date"), {"run_date": str(run_date)}).rowcount
     console.result(f"{dropped} records of {run_date} are forgotten: its next run does everything again.")
     return dropped
 

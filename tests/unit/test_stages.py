@@ -11,7 +11,7 @@ from pipelines.stage import Stage, text_version
 # What only says what happened, or leaves and reads notes of ours: no row of a result depends on it.
 DECIDE_NOTHING = {
     "__init__.py", "report.py", "tasks.py", "analyze_staging.sql", "copy_rejects.sql", "count_rejects.sql",
-    "count_source_reasons.sql", "empty_staging.sql", "forget_date.sql", "forget_source.sql",
+    "count_source_reasons.sql", "empty_staging.sql", "forget_source.sql",
     "last_rejected_date.sql", "last_runs.sql", "lock_raw.sql", "months.sql", "months_left.sql", "note_dq_run.sql",
     "note_loaded_file.sql", "note_snapshot.sql", "production_version.sql", "raw_columns.sql", "read_loaded_file.sql",
     "read_snapshot.sql", "rejects_by_reason.sql", "repair.py", "status_counts.sql",
