@@ -109,7 +109,7 @@ def python(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.
         text=True,
         capture_output=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
 
 

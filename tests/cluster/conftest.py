@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import boto3
@@ -236,3 +237,16 @@ def cluster(s3: Environment, spark: Environment, mlflow: Environment) -> Environ
         "ARTIFACTS_URL": "s3://mlflow-artifacts/churn",
         "CHURN_DATA_ROOT": "s3://churn-data/extract",
     }
+
+
+@pytest.fixture(scope="session")
+def bucket(cluster: Mapping[str, str]) -> Any:
+    """The bucket of the artifacts, seen from outside."""
+    s3 = boto3.resource(
+        "s3",
+        region_name=cluster["AWS_REGION"],
+        endpoint_url=cluster["MLFLOW_S3_ENDPOINT_URL"],
+        aws_access_key_id=cluster["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=cluster["AWS_SECRET_ACCESS_KEY"],
+    )
+    return s3.Bucket("mlflow-artifacts")

@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import boto3
-import pytest
-
 from tests import helpers
 
 ON_SPARK = """
@@ -38,19 +35,6 @@ with mlflow.start_run():
     mlflow.log_text("it is there", "notes/smoke.txt")
 print(mlflow.search_runs(experiment_names=["smoke"])["metrics.roc_auc"].tolist())
 """
-
-
-@pytest.fixture(scope="session")
-def bucket(cluster: Mapping[str, str]) -> Any:
-    """The bucket of the artifacts, seen from outside."""
-    s3 = boto3.resource(
-        "s3",
-        region_name=cluster["AWS_REGION"],
-        endpoint_url=cluster["MLFLOW_S3_ENDPOINT_URL"],
-        aws_access_key_id=cluster["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=cluster["AWS_SECRET_ACCESS_KEY"],
-    )
-    return s3.Bucket("mlflow-artifacts")
 
 
 def run(script: str, cluster: Mapping[str, str]) -> str:
