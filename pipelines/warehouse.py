@@ -209,7 +209,7 @@ def _bring_up_schema(connection: Connection) -> None:
     except psycopg.Error as error:
         raise WarehouseUnreachable(
             f"The tables of sql/schema/ could not be made: {str(error).strip()}. "
-            "The user needs CREATE on the database, and on the schemas raw, staging, prod, dqm and ops."
+            "The user needs CREATE on the database, and on the schemas raw, staging, prod, dqm, features and ops."
         ) from error
 
 

@@ -79,7 +79,7 @@ def train(store: Place, made: Details, sources: Mapping[str, str], fingerprint: 
     A training that was killed after its run had ended in MLflow is not done twice.
 
     Returns:
-        ``run_id``, ``version``, metrics of the holdout, ``recent_drift_*``, and the grid.
+        ``run_id``, ``version``, metrics and params as MLflow has them, and where its ``artifacts`` are.
     """
     with tracking.plainly():
         experiment = tracking.experiment(EXPERIMENTS[CHURN_MODEL])
@@ -88,7 +88,10 @@ def train(store: Place, made: Details, sources: Mapping[str, str], fingerprint: 
             run_id = _train_and_log(store, made, sources, fingerprint, settings, experiment)
         version = registry.register(CHURN_MODEL, run_id)
         run = tracking.client().get_run(run_id)
-    return {"run_id": run_id, "version": version, "metrics": run.data.metrics, "params": run.data.params}
+    return {
+        "run_id": run_id, "version": version, "metrics": run.data.metrics, "params": run.data.params,
+        "artifacts": str(run.info.artifact_uri).removeprefix("file://"),
+    }  # fmt: skip
 
 
 def _train_and_log(

@@ -68,9 +68,9 @@ def _show_places(roots: list[ChurnRoot]) -> None:
 
     for root in roots:
         if isinstance(root, tasks.ChurnTraining):
-            run_id = root.details_of(tasks.TrainSparkModel)["run_id"]
-            console.result(f"MLflow run:   {run_id} of {tracking.shown()}")
-            console.result(f"SHAP picture: {_artifact_of(run_id, 'explainability/shap_summary.png')}")
+            trained = root.details_of(tasks.TrainSparkModel)
+            console.result(f"MLflow run:   {trained['run_id']} of {tracking.shown()}")
+            console.result(f"SHAP picture: {trained['artifacts']}/explainability/shap_summary.png")
         elif isinstance(root, tasks.ChurnDriftReport):
             found = root.details_of(tasks.RunDriftReport)
             console.result(f"Drift report: {found['path']}")
@@ -110,11 +110,6 @@ def _of_training(root: ChurnRoot) -> Rows:
         ("because", decided["reason"]),
         ("drift against the weeks before", f"{metrics['recent_drift_share']:.0%} of the columns"),
     ]  # fmt: skip
-
-
-def _artifact_of(run_id: str, path: str) -> str:
-    root = str(tracking.client().get_run(run_id).info.artifact_uri)
-    return f"{root.removeprefix('file://')}/{path}"
 
 
 def _of_drift(root: ChurnRoot) -> Rows:

