@@ -116,7 +116,10 @@ def version_of(model: str, alias: str) -> str | None:
 def _asked(statement: str, values: tuple[str, ...], endpoint: str, query: dict[str, str], otherwise: Any) -> Any:
     where = uri()
     if where.startswith("sqlite:///"):
-        with plainly(), closing(sqlite3.connect(where.removeprefix("sqlite:///"), timeout=TIMEOUT)) as store:
+        path = Path(where.removeprefix("sqlite:///"))
+        if not path.exists():
+            return None
+        with plainly(), closing(sqlite3.connect(path, timeout=TIMEOUT)) as store:
             row = store.execute(statement, values).fetchone()
         return row and row[0]
     if where.startswith(("http://", "https://")) and "@" not in where and "MLFLOW_TRACKING_TOKEN" not in os.environ:

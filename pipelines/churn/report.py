@@ -279,7 +279,10 @@ def show_models() -> None:
 
 
 def roll_back(model: str) -> None:
-    """Make the previous version production again."""
+    """Make the previous version production again; not while a training is at work."""
+    from pipelines import warehouse
+
+    warehouse.lock("churn", console.note)
     with tracking.plainly():
         now, was = registry.rollback(model)
     console.result(

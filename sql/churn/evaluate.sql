@@ -1,6 +1,5 @@
--- The ground truth, once per customer: the last line counts.
+-- The ground truth, once per customer.
 SELECT cus_cust_id_buy AS customer_id, CAST(churn AS integer) AS churn
-FROM evaluate
-WHERE cus_cust_id_buy IS NOT NULL AND churn IS NOT NULL
-QUALIFY row_number() OVER (PARTITION BY cus_cust_id_buy ORDER BY line DESC) = 1
+FROM last_lines('evaluate')
+WHERE churn IS NOT NULL
 ORDER BY customer_id;

@@ -1,15 +1,9 @@
 -- One row per customer, measure and month back from the extract (1 is its last month), where a value is there.
-WITH active_user_last AS (
-    FROM active_user WHERE cus_cust_id_buy IS NOT NULL
-    QUALIFY row_number() OVER (PARTITION BY cus_cust_id_buy ORDER BY line DESC) = 1
-), dinero_cuenta_last AS (
-    FROM dinero_cuenta WHERE cus_cust_id_buy IS NOT NULL
-    QUALIFY row_number() OVER (PARTITION BY cus_cust_id_buy ORDER BY line DESC) = 1
-), visits AS (
-    UNPIVOT (SELECT cus_cust_id_buy, COLUMNS('^mau_(mp|ml)_\d+$') FROM active_user_last)
+WITH visits AS (
+    UNPIVOT (SELECT cus_cust_id_buy, COLUMNS('^mau_(mp|ml)_\d+$') FROM last_lines('active_user'))
     ON COLUMNS('^mau_') INTO NAME written VALUE value
 ), balances AS (
-    UNPIVOT (SELECT cus_cust_id_buy, COLUMNS('^plata_cuenta_\d+$') FROM dinero_cuenta_last)
+    UNPIVOT (SELECT cus_cust_id_buy, COLUMNS('^plata_cuenta_\d+$') FROM last_lines('dinero_cuenta'))
     ON COLUMNS('^plata_cuenta_') INTO NAME written VALUE value
 ), measured AS (
     FROM visits UNION ALL FROM balances

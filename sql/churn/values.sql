@@ -65,3 +65,9 @@ CREATE MACRO outcome(t, value, plain) AS CASE
     WHEN t IS NULL OR trim(t) = '' THEN 1
     ELSE 2
 END;
+
+-- The rows of a user file, one per customer: where the file names a customer twice, its last line counts.
+CREATE MACRO last_lines(file) AS TABLE
+    FROM query_table(file)
+    WHERE cus_cust_id_buy IS NOT NULL
+    QUALIFY row_number() OVER (PARTITION BY cus_cust_id_buy ORDER BY line DESC) = 1;
