@@ -160,7 +160,7 @@ def plainly() -> Iterator[None]:
     except Exception as error:
         if not _is_of_tracking(error):
             raise
-        said = next(iter(str(error).splitlines()), "")[:300] or type(error).__name__
+        said = next(iter(str(error).splitlines()), "")[:160] or type(error).__name__
         raise TrackingUnreachable(
             f"MLflow at {shown()} refuses or does not answer: {said}. "
             "Look at MLFLOW_TRACKING_URI, and run again: what is done is not done twice."
