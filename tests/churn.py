@@ -26,7 +26,7 @@ from pipelines.settings import ROOT, Settings
 DATE = "2019-06-01"  # the day after the last payment of generated files
 CRUDE = {"CHURN_REG_PARAMS": "0.2", "CHURN_ELASTIC_NET_PARAMS": "1"}  # a model of one feature or two
 GOOD = {"CHURN_REG_PARAMS": "0.01", "CHURN_ELASTIC_NET_PARAMS": "0"}
-SMALL = {"CHURN_USERS": "1500", "LOCK_WAIT_SECONDS": "120", **GOOD}
+SMALL = {"CHURN_USERS": "1500", "LOCK_WAIT_SECONDS": "600", **GOOD}
 DECISION = ["decide_promotion", "promote_model", "notify_success"]
 LEARNING = ["train_spark_model", "evaluate_candidate", *DECISION]
 TRAINING = ["clean_raw_sources", "feature_engineering", *LEARNING]
@@ -112,6 +112,11 @@ class World:
         with self.connect() as connection:
             return connection.execute(statement).fetchall()
 
+    def execute(self, *statements: str) -> None:
+        with self.connect() as connection:
+            for statement in statements:
+                connection.execute(statement)
+
     def record(self, stage: str) -> dict[str, Any]:
         """What the newest record of a stage tells."""
         told = f"SELECT details FROM ops.stage_records WHERE stage = '{stage}' ORDER BY finished_at DESC LIMIT 1"
@@ -137,8 +142,9 @@ class World:
     def runs(self) -> list[tuple[str, str]]:
         """Fingerprint and status of the runs of churn-model that were not deleted."""
         return self.mlflow(
-            "SELECT tags.value, runs.status FROM runs JOIN tags USING (run_uuid) JOIN experiments USING (experiment_id) "
-            "WHERE tags.key = 'kpi.fingerprint' AND runs.lifecycle_stage = 'active' AND experiments.name = 'churn_retention'"
+            "SELECT tags.value, runs.status FROM runs JOIN tags USING (run_uuid) JOIN experiments USING (experiment_id)"
+            " WHERE tags.key = 'kpi.fingerprint' AND runs.lifecycle_stage = 'active'"
+            " AND experiments.name = 'churn_retention'"
         )
 
     def logged(self, version: str, model: str = "churn-model") -> Path:
@@ -150,7 +156,8 @@ class World:
         """Write a file of the sources again, changed."""
         path = self.files / file
         before = path.read_text(encoding="utf-8")
-        assert (after := change(before)) != before
+        after = change(before)
+        assert after != before
         path.write_text(after, encoding="utf-8")
 
     # Keeping and restoring -----------------------------------------------------------------------------------------

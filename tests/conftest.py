@@ -52,7 +52,7 @@ def database(server: Connection) -> Iterator[Connection]:  # noqa: ARG001 - it i
 
 @pytest.fixture(scope="session")
 def lived(server: Connection) -> churn.World:  # noqa: ARG001 - it is there before
-    """A world in which churn-model was trained crudely by two runs at once, then well, and all else was done after it."""
+    """A world in which two runs at once trained churn-model crudely; another one did it well, and then all else."""
     world = churn.World(STATE / "lived", "lived")
     argv = ("-m", "luigi", "--module", "pipelines", "ChurnTraining", "--date", churn.DATE)
     both = [world.start(*argv, **churn.CRUDE) for _ in range(2)]
