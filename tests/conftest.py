@@ -12,7 +12,7 @@ import pytest
 from pipelines import warehouse
 from pipelines.settings import settings
 from pipelines.warehouse import Connection
-from tests import helpers
+from tests import churn, helpers
 
 STATE = Path(tempfile.mkdtemp(prefix="kpi-delivery-"))
 helpers.own_environment(STATE)  # at import: no test module may read a setting before
@@ -48,3 +48,24 @@ def database(server: Connection) -> Iterator[Connection]:  # noqa: ARG001 - it i
     helpers.empty(connection := warehouse.connection())
     yield connection
     settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def lived(server: Connection) -> churn.World:  # noqa: ARG001 - it is there before
+    """A world in which two runs at once trained churn-model crudely; another one did it well, and then all else."""
+    world = churn.World(STATE / "lived", "lived")
+    argv = ("-m", "luigi", "--module", "pipelines", "ChurnTraining", "--date", churn.DATE)
+    both = [world.start(*argv, **churn.CRUDE) for _ in range(2)]
+    world.at_once = [churn.ended(run) for run in both]
+    assert [run.code for run in world.at_once] == [0, 0], world.at_once
+    world.crude = world.record("train_spark_model")
+    world.life = world.luigi("Churn", "--date", churn.DATE)
+    world.keep()
+    return world
+
+
+@pytest.fixture
+def world(lived: churn.World) -> Iterator[churn.World]:
+    """The same, to be changed: it is as it was for the next test."""
+    yield lived
+    lived.restore()

