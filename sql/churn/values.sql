@@ -27,7 +27,7 @@ CREATE MACRO read_flag(t) AS CASE
 END;
 CREATE MACRO plain_flag(t) AS t IN ('0', '1');
 
-CREATE MACRO read_text(t) AS nullif(lower(trim(t)), '');
+CREATE MACRO read_text(t) AS CASE WHEN NOT contains(t, chr(0)) THEN nullif(lower(trim(t)), '') END;  -- PostgreSQL takes no NUL
 CREATE MACRO plain_text(t) AS t = trim(t);
 
 CREATE MACRO read_gender(t) AS CASE

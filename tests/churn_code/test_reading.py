@@ -17,3 +17,11 @@ def test_a_day_that_is_none_is_no_day() -> None:
     assert made.account("payments")["fecha"] == {"read": 1, "unreadable": len(days)}
     told = made.told
     assert (told["dropped"], told["first_day"], told["last_day"]) == (len(days), "2019-05-01", "2019-05-01")
+
+
+def test_text_that_no_database_takes_is_not_read() -> None:
+    """A NUL in a province would stop every load of the weekly features."""
+    rows = [(1, "F", 30, "card", "Cha\0co"), (2, "F", 30, "card", "Chaco")]
+    made = clean(max_bad_share=1, demograficos=rows)
+    assert (made.user(1)["estado"], made.user(2)["estado"]) == (None, "chaco")
+    assert made.account("demograficos")["estado"] == {"read": 1, "unreadable": 1}
