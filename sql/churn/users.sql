@@ -14,7 +14,7 @@ WITH demograficos_last AS (
     QUALIFY row_number() OVER (PARTITION BY cus_cust_id_buy ORDER BY line DESC) = 1
 )
 SELECT cus_cust_id_buy AS customer_id, gender, rango_edad, tarjetas, estado, inversion, spent_ml, recency_ml, frequency_ml,
-       greatest(last_login_mp_date_1, last_login_ml_date_1) AS last_login
+       last_login_mp_date_1, last_login_ml_date_1
 FROM demograficos_last
 FULL JOIN dinero_cuenta_last USING (cus_cust_id_buy)
 FULL JOIN marketplace_last USING (cus_cust_id_buy)
