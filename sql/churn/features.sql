@@ -58,7 +58,9 @@ SELECT spending.customer_id,
        CASE WHEN gender IS NOT NULL THEN CAST(gender = 'female' AS double) END      AS gender_is_female,
        gender, rango_edad, tarjetas, estado,
        last_payment_date,
-       CASE WHEN $logins_known AND last_login < $cutoff THEN last_login END         AS last_login_date
+       CASE WHEN $logins_known THEN greatest(  -- of those before the cutoff: one after it must not hide the other
+           CASE WHEN last_login_mp_date_1 < $cutoff THEN last_login_mp_date_1 END,
+           CASE WHEN last_login_ml_date_1 < $cutoff THEN last_login_ml_date_1 END) END AS last_login_date
 FROM spending
 LEFT JOIN users ON users.customer_id = spending.customer_id
 LEFT JOIN visits ON visits.customer_id = spending.customer_id

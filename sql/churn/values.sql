@@ -7,8 +7,12 @@ END;
 CREATE MACRO plain_id(t) AS NOT contains(t, '.');
 
 CREATE MACRO read_day(t) AS CASE
+    WHEN contains(t, '(') THEN NULL  -- (BC)
     WHEN t[5] = '-' THEN TRY_CAST(t AS date)  -- a time after it is left out
-    WHEN contains(t, '/') THEN CAST(try_strptime(trim(t), ['%d/%m/%Y', '%d/%m/%Y %H:%M:%S']) AS date)
+    WHEN contains(t, '/') THEN CASE
+        WHEN regexp_matches(t, '/\d{4}( |$)')  -- a year of two digits would be one of the first century
+        THEN CAST(try_strptime(trim(t), ['%d/%m/%Y', '%d/%m/%Y %H:%M:%S']) AS date)
+    END
     WHEN trim(t)[5] = '-' THEN TRY_CAST(t AS date)
 END;
 CREATE MACRO plain_day(t) AS length(t) = 10 AND t[5] = '-';
@@ -23,7 +27,7 @@ CREATE MACRO read_flag(t) AS CASE
 END;
 CREATE MACRO plain_flag(t) AS t IN ('0', '1');
 
-CREATE MACRO read_text(t) AS nullif(lower(trim(t)), '');
+CREATE MACRO read_text(t) AS CASE WHEN NOT contains(t, chr(0)) THEN nullif(lower(trim(t)), '') END;  -- PostgreSQL takes no NUL
 CREATE MACRO plain_text(t) AS t = trim(t);
 
 CREATE MACRO read_gender(t) AS CASE
