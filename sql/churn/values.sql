@@ -7,13 +7,13 @@ END;
 CREATE MACRO plain_id(t) AS NOT contains(t, '.');
 
 CREATE MACRO read_day(t) AS CASE
+    WHEN length(t) = 10 AND t[5] = '-' THEN TRY_CAST(t AS date)
     WHEN contains(t, '(') THEN NULL  -- (BC)
-    WHEN t[5] = '-' THEN TRY_CAST(t AS date)  -- a time after it is left out
     WHEN contains(t, '/') THEN CASE
         WHEN regexp_matches(t, '/\d{4}( |$)')  -- a year of two digits would be one of the first century
         THEN CAST(try_strptime(trim(t), ['%d/%m/%Y', '%d/%m/%Y %H:%M:%S']) AS date)
     END
-    WHEN trim(t)[5] = '-' THEN TRY_CAST(t AS date)
+    WHEN trim(t)[5] = '-' THEN TRY_CAST(t AS date)  -- a time after it is left out
 END;
 CREATE MACRO plain_day(t) AS length(t) = 10 AND t[5] = '-';
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from pipelines.churn import features
 from pipelines.churn.features import FEATURES
-from tests.churn_files import TODAY, clean, days_from
 from tests.churn_code.customers import CUTOFFS, extracts, frame_of
+from tests.churn_files import TODAY, clean, days_from
 
 CUTOFF = date(2019, 6, 1)
 

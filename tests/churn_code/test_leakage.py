@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.churn import weekly
-from tests.churn_files import TODAY, Cleaned, clean
 from tests.churn_code.customers import AMOUNTS, STATUSES, VISITS, Extract, days_before, extracts, months_back, payments
+from tests.churn_files import TODAY, Cleaned, clean
 
 PIN = 99
 FUTURE = st.one_of(st.none(), st.dates(TODAY + timedelta(days=1), TODAY + timedelta(days=400)))
