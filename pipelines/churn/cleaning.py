@@ -53,7 +53,7 @@ def clean(
                 known[source.file] = facts["last_day"]
             else:
                 outcome = _load(connection, source, path, max_bad_share)
-                until = sources.days_known(connection.table(source.table), source.days, today)
+                until = sources.known_until(connection.table(source.table), source.days, today)
                 known[source.file] = str(until) if until else None
             account.append(outcome)
         told["users"] = _write(connection, "users", store, folder)
@@ -82,16 +82,16 @@ def _clean_payments(
         clean = connection.read_parquet(str(target))
         outcome = sources.outcomes(clean, source.file, columns)
         sources.refuse_unreadable(raw, outcome, columns, max_bad_share)
-        clean.create_view("payments_read")
-        row = connection.execute((sources.SQL_DIR / "count_payments.sql").read_text(encoding="utf-8"), {"today": today})
-        kept, future, first, last = row.fetchall()[0]
-        if not kept:
+        days = sources.rows_per_day(clean.filter("cus_cust_id_buy IS NOT NULL"), "fecha")
+        last = sources.last_day(days, today)
+        if last is None:
             raise BadFile(
                 f"{source.file}: none of its {outcome.rows:,} rows has a customer and a day not after {today}."
             )
     return outcome, {
-        "payments": kept + future, "dropped": outcome.rows - kept - future, "future": future,
-        "first_day": str(first), "last_day": str(last),
+        "payments": sum(days.values()), "dropped": outcome.rows - sum(days.values()),
+        "future": sum(count for day, count in days.items() if day > today),
+        "first_day": str(min(days)), "last_day": str(last),
     }  # fmt: skip
 
 

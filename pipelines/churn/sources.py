@@ -25,6 +25,9 @@ MAX_HEADER_BYTES = 1 << 16
 MONTHS = 12  # months back of which a file may tell; what is further back is not needed
 MEMORY = "600MB"  # of DuckDB; beyond it, it works on disk
 TYPES = {"id": "BIGINT", "day": "DATE", "amount": "DECIMAL(18,4)", "flag": "INTEGER", "text": "VARCHAR"}
+OTHER_FILES = {b"\x1f\x8b": "a gzip file", b"PK": "a zip file, or a workbook", b"PAR1": "a Parquet file",
+               b"\xff\xfe": "UTF-16 text", b"\xfe\xff": "UTF-16 text"}  # fmt: skip
+UNUSUAL = 0.01  # of the rows that a day has on average: a day with fewer is a slip of the pen, not where a file ends
 OUTCOMES = ("read", "missing", "unreadable", "rewritten")  # the digits of `problems`, as values.sql numbers them
 
 
@@ -153,6 +156,9 @@ def header(path: Path) -> tuple[list[str], str]:
         raise MissingInput(f"{path}: {error.strerror or error}.") from None
     if not line.strip(b"\xef\xbb\xbf\r\n "):
         raise BadFile(f"{path.name}, line 1: the file is empty. It must start with a header.")
+    for start, what in OTHER_FILES.items():
+        if line.startswith(start):
+            raise BadFile(f"{path.name}, line 1: this is {what}. It must be plain CSV, as UTF-8 text.")
     try:
         text = line.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError as error:
@@ -339,14 +345,18 @@ def _not_utf8(path: Path, line: int, byte: int) -> str:
     )
 
 
-def days_known(relation: Any, days: Sequence[str], today: date) -> date | None:
-    """The last day, not after today, of which these columns tell; None where they tell of none."""
-    from duckdb import ColumnExpression, ConstantExpression, FunctionExpression
+def rows_per_day(relation: Any, day: str) -> dict[date, int]:
+    """How many rows a column has of each day."""
+    return dict(relation.filter(f"{day} IS NOT NULL").aggregate(f"{day}, count(*)", day).fetchall())
 
-    latest = [
-        relation.filter(ColumnExpression(day) <= ConstantExpression(today))
-        .aggregate([FunctionExpression("max", ColumnExpression(day))])
-        .fetchall()[0][0]
-        for day in days
-    ]
-    return max((day for day in latest if day), default=None)
+
+def last_day(rows: Mapping[date, int], today: date) -> date | None:
+    """The last day not after today that is no slip of the pen; None where there is none."""
+    past = {day: count for day, count in rows.items() if day <= today}
+    enough = UNUSUAL * sum(past.values()) / max(1, len(past))
+    return max((day for day, count in past.items() if count >= enough), default=None)
+
+
+def known_until(relation: Any, days: Sequence[str], today: date) -> date | None:
+    """The last day of which these columns tell; None where they tell of none."""
+    return max(filter(None, (last_day(rows_per_day(relation, day), today) for day in days)), default=None)

@@ -116,7 +116,7 @@ class CleanRawSources(ChurnStage):
     stage = "clean_raw_sources"
     code = (
         "pipelines/churn/sources.py", "pipelines/churn/cleaning.py", "sql/churn/values.sql", "sql/churn/users.sql",
-        "sql/churn/monthly.sql", "sql/churn/evaluate.sql", "sql/churn/no_evaluate.sql", "sql/churn/count_payments.sql",
+        "sql/churn/monthly.sql", "sql/churn/evaluate.sql", "sql/churn/no_evaluate.sql",
     )  # fmt: skip
 
     @property

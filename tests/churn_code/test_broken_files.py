@@ -91,8 +91,8 @@ NO_TABLES = {
     "zeros": (bytes(5000), "line 1: this is no text"),
     "binary garbage": (b"\x01\x02" + bytes(range(32, 127)) * 50, "line 1: this is no text"),
     "more garbage": (random.Random(1).randbytes(5000), "line 1: "),
-    "a gzip file": (gzip.compress(GOOD_FILES["payments"]), "line 1: byte 0x8b is no UTF-8 text"),
-    "UTF-16": (GOOD_FILES["payments"].decode().encode("utf-16"), "line 1: byte 0xff is no UTF-8 text"),
+    "a gzip file": (gzip.compress(GOOD_FILES["payments"]), "line 1: this is a gzip file"),
+    "UTF-16": (GOOD_FILES["payments"].decode().encode("utf-16"), "line 1: this is UTF-16 text"),
     "old line ends": (GOOD_FILES["payments"].replace(b"\n", b"\r"), "line 1: this is no text"),
     "words": (b"Dear reader,\nthere is no header here.\n", "line 1: column CUS_CUST_ID_BUY"),
 }
@@ -222,7 +222,7 @@ def test_a_column_full_of_words_is_refused_with_its_first_word(table: str, colum
     words = [[*row[:place], word, *row[place + 1 :]] for word in ("", "soon", "later", "never")]
     said = of_file(table, written(header, *words))
     assert said.startswith(f"{FILES[table]}, line 3, column {column.upper()}: 'soon' is no ")
-    assert "So it is with 3 of the 3 values of this column: more than CHURN_MAX_BAD_SHARE=0.1." in said
+    assert "So it is with 3 of the 3 values there: more than CHURN_MAX_BAD_SHARE=0.1." in said
 
 
 def test_a_few_unreadable_values_are_counted_and_one_too_many_is_refused() -> None:
