@@ -254,6 +254,8 @@ class DecidePromotion(ChurnStage):
     def work(self, tx: Connection) -> Details:  # noqa: ARG002
         from pipelines.churn import lifecycle
 
+        for branch in (PromoteModel, SkipPromotion):
+            self.sibling(branch).output().forget()  # what followed an earlier decision is yet to follow this one
         return lifecycle.decide(self.details_of(EvaluateCandidate), _settings().churn_promotion_min_delta)
 
 
