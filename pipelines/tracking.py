@@ -9,7 +9,6 @@ import sqlite3
 import urllib.error
 import urllib.parse
 import urllib.request
-import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import lru_cache
@@ -57,7 +56,6 @@ def _quieten() -> None:
         os.environ.setdefault(name, value)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", ".*Add type hints to the `predict` method")  # linear_model says why it has none
 
 
 @lru_cache
