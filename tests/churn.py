@@ -205,14 +205,16 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 @contextmanager
-def nothing_recorded(world: World) -> Iterator[Callable[[], bool]]:
-    """While it lasts, a stage that has done its work waits before its record; the function tells whether one does."""
+def unrecorded(world: World, stage: str, key: str) -> Iterator[Callable[[], bool]]:
+    """While it lasts, a stage that has done its work waits before its record; the function tells whether it does."""
     with world.connect() as holder, world.connect(autocommit=True) as looker:
-        holder.execute("LOCK TABLE ops.stage_records IN SHARE MODE")
-        waits = (
-            "SELECT count(*) AS waiting FROM pg_locks WHERE NOT granted AND relation = 'ops.stage_records'::regclass"
+        holder.execute(
+            "INSERT INTO ops.stage_records (stage, key, fingerprint, details, seconds) VALUES (%s, %s, '', '{}', 0)",
+            (stage, key),
         )
-        yield lambda: looker.execute(waits).fetchall()[0]["waiting"] > 0
+        waits = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        yield lambda: looker.execute(waits).rowcount > 0
+        holder.rollback()
 
 
 def wait_for(event: Callable[[], bool], process: subprocess.Popen[str]) -> None:

@@ -91,13 +91,15 @@ def compare(
 
 
 def stand_in(current: pandas.DataFrame) -> pandas.DataFrame:
-    """The same customers with light noise on their numbers."""
+    """The same customers with light noise on their numbers; a zero stays one, and a count whole: else noise is drift."""
     import numpy as np
 
     random = np.random.default_rng(SEED)
     noisy = current.copy()
     for name in NUMERIC:
-        noisy[name] = current[name] + random.normal(0, NOISE * (current[name].std() or 0), len(current))
+        values = current[name].to_numpy(dtype=float)
+        moved = np.where(values == 0, values, values + random.normal(0, NOISE * values.std(), len(values)))
+        noisy[name] = moved.round() if (values == values.round()).all() else moved
     return noisy
 
 

@@ -254,6 +254,8 @@ class DecidePromotion(ChurnStage):
     def work(self, tx: Connection) -> Details:  # noqa: ARG002
         from pipelines.churn import lifecycle
 
+        for branch in (PromoteModel, SkipPromotion):
+            self.sibling(branch).output().forget()  # what followed an earlier decision is yet to follow this one
         return lifecycle.decide(self.details_of(EvaluateCandidate), _settings().churn_promotion_min_delta)
 
 
@@ -635,7 +637,10 @@ class ChurnWatchdog(ChurnTask, Root):
     """Tells which of the files changed since it last looked."""
 
     def check(self) -> None:
-        _settings().make_home()  # and generate nothing: a file that is missing is an answer
+        from pipelines.churn import sources
+
+        _settings().make_home()
+        sources.present(self.files())  # and generate nothing: that a file is missing is an answer
 
     def report(self) -> None:
         """Nothing beyond what the run has told."""

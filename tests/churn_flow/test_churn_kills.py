@@ -27,12 +27,13 @@ def test_a_training_killed_in_every_stage_ends_as_the_undisturbed_one(lived: Wor
     churn.wait_for(lambda: killed.files.exists(), run)
     churn.kill(run)
 
+    keys = {"clean_raw_sources": str(killed.files), "notify_success": f"churn {DATE}"}
     for stage in TRAINING:
         if stage == "train_spark_model":
             run = killed.start(*ARGV)
             churn.wait_for(lambda: _store_is_there(killed) and ("RUNNING",) in _statuses(killed), run)
             churn.kill(run)
-        with churn.nothing_recorded(killed) as waits:
+        with churn.unrecorded(killed, stage, keys.get(stage, DATE)) as waits:
             run = killed.start(*ARGV)
             churn.wait_for(waits, run)
             churn.kill(run)
