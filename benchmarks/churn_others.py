@@ -58,7 +58,8 @@ def pandas_features(root: Path, target: Path, cutoff: date) -> None:
     two_months = payments[payments["FECHA"] >= end - pd.Timedelta(days=60)]
     quarter = payments.groupby("customer_id")
     out = pd.DataFrame({
-        "spent_90d": quarter["SPENT"].sum(), "payments_90d": quarter.size(), "last_payment_date": quarter["FECHA"].max(),
+        "spent_90d": quarter["SPENT"].sum(), "payments_90d": quarter.size(),
+        "last_payment_date": quarter["FECHA"].max(),
         "spent_30d": month["SPENT"].sum(), "payments_30d": month.size(), "total_discount_30d": month["DESCUENTO"].sum(),
         "spent_7d": week["SPENT"].sum(), "payments_7d": week.size(),
         "active_days_60d": two_months.drop_duplicates(["customer_id", "FECHA"]).groupby("customer_id").size(),
@@ -103,7 +104,8 @@ def spark_features(root: Path, target: Path, cutoff: date, session: Any) -> None
         return F.when(F.col("FECHA") >= F.date_sub(F.lit(cutoff), days), value)
 
     payments = read("payments", (
-        "FECHA date, CUS_CUST_ID_SEL long, CUS_CUST_ID_BUY long, SPENT double, TPV_SEGMENT_DETAIL string, DESCUENTO double"
+        "FECHA date, CUS_CUST_ID_SEL long, CUS_CUST_ID_BUY long, SPENT double, TPV_SEGMENT_DETAIL string, "
+        "DESCUENTO double"
     )).where((F.col("FECHA") < F.lit(cutoff)) & (F.col("FECHA") >= F.date_sub(F.lit(cutoff), 90)))  # fmt: skip
     spending = payments.groupBy("customer_id").agg(
         *(F.sum(since(days, F.col("SPENT"))).alias(f"spent_{days}d") for days in (7, 30, 90)),
@@ -127,10 +129,11 @@ def spark_features(root: Path, target: Path, cutoff: date, session: Any) -> None
     for edge, words in reversed(AGES.items()):
         ages = F.when(F.col("AGE") < edge, words).otherwise(ages)
     gender = F.lower(F.trim("GENDER"))
+    sums = ("spent_7d", "spent_30d", "spent_90d", "total_discount_30d")
     login = F.greatest("last_login_mp_date_1", "last_login_ml_date_1")
     out.select(
         "customer_id", "last_payment_date", "payments_7d", "payments_30d", "payments_90d", "active_days_60d",
-        *(F.coalesce(name, F.lit(0.0)).alias(name) for name in ("spent_7d", "spent_30d", "spent_90d", "total_discount_30d")),
+        *(F.coalesce(name, F.lit(0.0)).alias(name) for name in sums),
         *(F.coalesce(name, F.lit(0.0)).alias(ours) for name, ours in MONTHS.items()),
         F.date_diff(F.lit(cutoff), "last_payment_date").alias("days_since_activity"),
         F.coalesce(F.date_diff(F.lit(cutoff), "RECENCY_ML"), F.lit(999)).alias("recency_ml_days"),
@@ -193,7 +196,8 @@ def spark_grid(
     cores = session.sparkContext.defaultParallelism
     table = session.read.parquet(dataset)
     values = table.select("label", "holdout", *((F.signum(name) * F.log1p(F.abs(name))).alias(name) for name in names))
-    rows = VectorAssembler(inputCols=names, outputCol="features").transform(values).select("features", "label", "holdout")
+    vectors = VectorAssembler(inputCols=names, outputCol="features").transform(values)
+    rows = vectors.select("features", "label", "holdout")
     seen = rows.where("NOT holdout").repartition(cores).cache()
     regression, judge = LogisticRegression(**stop), BinaryClassificationEvaluator()
     grid = ParamGridBuilder().addGrid(regression.regParam, reg_params).addGrid(regression.elasticNetParam, nets).build()
@@ -208,7 +212,7 @@ def spark_grid(
 # SHAP, drift, scores ----------------------------------------------------------------------------------------------
 
 
-def shap_picture(weights: Any, intercept: float, seen: Any, holdout: Any, names: list[str], target: Path) -> dict[str, float]:
+def shap_picture(model: tuple[Any, float], seen: Any, holdout: Any, names: list[str], target: Path) -> dict[str, float]:
     """Every row of the holdout explained and drawn; mean absolute value per feature."""
     import matplotlib as mpl
     import numpy as np
@@ -218,7 +222,7 @@ def shap_picture(weights: Any, intercept: float, seen: Any, holdout: Any, names:
     import shap
 
     explained = squashed(holdout)
-    found = shap.LinearExplainer((weights, intercept), squashed(seen)).shap_values(explained)
+    found = shap.LinearExplainer(model, squashed(seen)).shap_values(explained)
     shap.summary_plot(found, explained, feature_names=names, show=False)
     plt.savefig(target)
     plt.close("all")

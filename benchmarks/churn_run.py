@@ -1,7 +1,9 @@
 """What ``benchmarks.churn`` starts in processes of their own.
 
+``generate FOLDER USERS``: files without a damaged value.
 ``features WHO ROOT FOLDER CUTOFF``: from CSV to ``FOLDER/WHO.parquet``, the whole process is what is timed.
 ``warm PIECE ROOT FOLDER REPEATS``: a piece with all imports done and Spark up, contenders in turn; prints seconds.
+``equal FRAME FRAME …``: whether the features in these Parquet files are the same.
 """
 
 from __future__ import annotations
@@ -15,14 +17,22 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from benchmarks import churn_others as others
 from pipelines.artifacts import Place
-from pipelines.churn import cleaning, features
+from pipelines.churn import cleaning, features, synthetic
 
 TODAY = date(2019, 6, 1)  # the first day after the generated payments
 SCORED = 1_000_000
 SINGLES = 500  # calls for one user, of which the median is taken
+
+
+def generate(folder: str, users: str) -> None:
+    import numpy as np
+
+    with mock.patch.object(synthetic, "_damage", lambda _, rows, at_least: np.zeros(rows, np.int8)):  # noqa: ARG005
+        synthetic.generate(Path(folder), int(users))
 
 
 # Features ---------------------------------------------------------------------------------------------------------
@@ -68,6 +78,35 @@ def pandas(root: Path, folder: Path, cutoff: date) -> None:
 
 
 WHO = {each.__name__: each for each in (ours, duckdb, pandas, ours_on_spark, pyspark)}
+
+
+def equal(first: str, *rest: str) -> None:
+    """
+    Raises:
+        SystemExit: a column differs; sums of money by more than the order of adding explains.
+    """
+    import numpy as np
+    import pandas as pd
+
+    def table(path: str) -> pd.DataFrame:
+        frame = pd.read_parquet(path).sort_values("customer_id", ignore_index=True)
+        days = ["last_payment_date", "last_login_date"]
+        frame[days] = frame[days].apply(pd.to_datetime)
+        return frame
+
+    ours = table(first)
+    for path in rest:
+        theirs = table(path)
+        if sorted(theirs) != sorted(ours) or len(theirs) != len(ours):
+            sys.exit(f"{path}: {theirs.shape} against {ours.shape}, columns {set(ours) ^ set(theirs)}")
+        for name in ours:
+            same = (
+                np.allclose(ours[name], theirs[name].astype(float), rtol=1e-9, atol=1e-6)
+                if ours[name].dtype == float
+                else ((ours[name] == theirs[name]) | (ours[name].isna() & theirs[name].isna())).all()
+            )
+            if not same:
+                sys.exit(f"{path}: {name} is not that of {first}")
 
 
 # Warm pieces ------------------------------------------------------------------------------------------------------
@@ -163,10 +202,10 @@ def shap(root: Path, folder: Path, turns: Turns) -> None:
     data = pyarrow.parquet.read_table(dataset)
     learnt = a_model(data.slice(0, 50_000))
     seen, holdout = (matrix(data.filter(pyarrow.compute.equal(data["holdout"], part))) for part in (False, True))
-    weights, names = np.array(learnt.weights), list(features.NUMERIC)
+    model, names = (np.array(learnt.weights), learnt.intercept), list(features.NUMERIC)
     turns.take({
         "ours": lambda: explain.explain(learnt, seen, holdout, folder / "explained"),
-        "shap": lambda: others.shap_picture(weights, learnt.intercept, seen, holdout, names, folder / "shap.png"),
+        "shap": lambda: others.shap_picture(model, seen, holdout, names, folder / "shap.png"),
     })  # fmt: skip
     found = turns.results["shap"]
     most = max(found.values())
@@ -250,7 +289,10 @@ def scoring(root: Path, folder: Path, turns: Turns) -> None:
     })  # fmt: skip
     one = data.select(names).slice(0, 1).to_pandas()
     singles = Turns(SINGLES)
-    singles.take({"ours, one": lambda: model.predict(one), "scikit-learn, one": lambda: theirs.predict_proba(one)[:, 1]})
+    singles.take({
+        "ours, one": lambda: model.predict(one),
+        "scikit-learn, one": lambda: theirs.predict_proba(one)[:, 1],
+    })  # fmt: skip
     turns.seconds |= singles.seconds
     require_close("one score", *(float(each[0]) for each in singles.results.values()), 1e-12)
     found, expected = (pyarrow.parquet.read_table(folder / f"{name}.parquet")["score"].to_numpy()
@@ -261,16 +303,19 @@ def scoring(root: Path, folder: Path, turns: Turns) -> None:
 PIECES = {each.__name__: each for each in (grid, shap, drift, scoring)}
 
 
-def main(verb: str, name: str, root: str, folder: str, last: str) -> None:
-    """Do what was asked for; what libraries print goes to standard error."""
-    if verb == "features":
-        WHO[name](Path(root), Path(folder), date.fromisoformat(last))
-        return
-    turns = Turns(int(last))
+def build(who: str, root: str, folder: str, cutoff: str) -> None:
+    WHO[who](Path(root), Path(folder), date.fromisoformat(cutoff))
+
+
+def warm(piece: str, root: str, folder: str, repeats: str) -> None:
+    """What libraries print goes to standard error."""
+    turns = Turns(int(repeats))
     with contextlib.redirect_stdout(sys.stderr):
-        PIECES[name](Path(root), Path(folder), turns)
+        PIECES[piece](Path(root), Path(folder), turns)
     print(json.dumps(turns.seconds))
 
 
+VERBS = {"generate": generate, "features": build, "equal": equal, "warm": warm}
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    VERBS[sys.argv[1]](*sys.argv[2:])
