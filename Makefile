@@ -38,6 +38,9 @@ test: setup  ## lint, types and all tests, through tox
 bench-crypto: setup  ## compare the crypto flow with hand-written SQL, the plain way and dbt
 	@$(BIN)/python -m benchmarks.crypto
 
+bench-churn: setup  ## compare the churn flow with DuckDB, pandas, PySpark, scikit-learn and Evidently, bare
+	@$(BIN)/python -m benchmarks.churn
+
 lock: setup  ## resolve the requirements again
 	@scripts/lock
 

@@ -237,11 +237,12 @@ def typed(raw: Any, source: Source, columns: Mapping[int, Column], *extra: Any) 
         FunctionExpression(f"read_{column.kind}", ColumnExpression(f"c{position}")).alias(column.name)
         for position, column in columns.items()
     ))  # fmt: skip
-    problems = ConstantExpression(0)
+    wide = "INTEGER" if len(columns) <= 15 else "BIGINT"  # two bits each
+    problems = ConstantExpression(0).cast(wide)
     for digit, (position, column) in enumerate(columns.items()):
         text, value = ColumnExpression(f"c{position}"), ColumnExpression(column.name)
         outcome = FunctionExpression("outcome", text, value, FunctionExpression(f"plain_{column.kind}", text))
-        problems = problems + outcome.cast("BIGINT") * ConstantExpression(4**digit)
+        problems = problems + outcome.cast(wide) * ConstantExpression(4**digit).cast(wide)
     kept = [ColumnExpression(name) for name in read.columns if not re.fullmatch(r"c\d+", name)]
     absent = [
         ConstantExpression(None).cast(TYPES[column.kind]).alias(column.name)
