@@ -91,7 +91,7 @@ def compare(
 
 
 def stand_in(current: pandas.DataFrame) -> pandas.DataFrame:
-    """The same customers with light noise on their numbers; a zero stays one, and a count whole: else noise is drift."""
+    """The same customers with light noise on their numbers; a zero stays one, a count whole: else noise is drift."""
     import numpy as np
 
     random = np.random.default_rng(SEED)
