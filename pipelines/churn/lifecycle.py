@@ -202,6 +202,7 @@ def evaluate(store: Place, made: Details, trained: Details) -> Details:
         (``incomparable`` tells why).
     """
     with tracking.plainly():
+        registry.note_recorded(trained["run_id"])
         candidate, current = trained["version"], tracking.version_of(CHURN_MODEL, PRODUCTION)
         data = features.read(store, made["dataset"])
         holdout = data.filter(data["holdout"])
@@ -306,8 +307,9 @@ def train_logreg(tx: Connection, snapshots: Sequence[str], fingerprint: str) -> 
 def promote_logreg(trained: Details, min_delta: float) -> Details:
     """Decide by the same rule as churn-model, and do it."""
     decided = decide(trained, min_delta)
-    if decided["promote"]:
-        with tracking.plainly():
+    with tracking.plainly():
+        registry.note_recorded(trained["run_id"])
+        if decided["promote"]:
             registry.promote(CHURN_LOGREG, trained["version"], trained["production_version"])
     return decided
 

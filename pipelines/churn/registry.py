@@ -17,6 +17,7 @@ PRODUCTION, PREVIOUS = "production", "previous"
 CHURN_MODEL, CHURN_LOGREG = "churn-model", "churn-logreg"
 MODELS = (CHURN_MODEL, CHURN_LOGREG)
 MADE_FROM = "kpi.fingerprint"  # tag of a run: the inputs and the code that it was made from
+RECORDED = "kpi.recorded"  # tag of a run that a stage's record speaks of
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,11 @@ def finished_run(experiment: str, fingerprint: str) -> str | None:
         if run.info.run_id not in whole[:1]:
             client.delete_run(run.info.run_id)
     return whole[0] if whole else None
+
+
+def note_recorded(run_id: str) -> None:
+    """Tell that the record of the training is there."""
+    tracking.client().set_tag(run_id, RECORDED, "true")
 
 
 def register(model: str, run_id: str) -> str:
