@@ -52,11 +52,14 @@ def decide(candidate: float, production: float | None, incomparable: str | None,
 
 
 def finished_run(experiment: str, fingerprint: str) -> str | None:
-    """The id of the run that was made of these inputs and ended well; what others left half done is removed."""
+    """The id of the run that was made of these inputs by a training that was killed before it could leave its record.
+
+    What others left half done is removed. A run that was recorded is not taken again: if its record is gone, somebody
+    wants the training to be done anew.
+    """
     client = tracking.client()
-    found = client.search_runs(
-        [experiment], f"tags.`{MADE_FROM}` = '{fingerprint}'", order_by=["attributes.start_time"]
-    )
+    made = client.search_runs([experiment], f"tags.`{MADE_FROM}` = '{fingerprint}'", order_by=["attributes.start_time"])
+    found = [run for run in made if RECORDED not in run.data.tags]
     whole = [run.info.run_id for run in found if run.info.status == "FINISHED"]
     for run in found:
         if run.info.run_id not in whole[:1]:
