@@ -1,9 +1,10 @@
 """Compare the churn flow with what a user would write instead: ``make bench-churn``.
 
-Features, on DuckDB and on Spark, and the flow as a whole are timed as whole processes, imports included, with their
-processor time and their peak memory. Grid, SHAP, drift and scoring are timed inside one process each that is warm:
-all imported, the Spark session up. Contenders take turns on the same generated files, and their results must be equal.
-The files hold no damaged value, so that those who do not validate can read them, too.
+Features, on DuckDB and on Spark, and the flow as a whole are timed as whole processes, imports included; those without
+a JVM with their processor time and peak memory, which say more than the clock does on a machine that others use, too.
+Grid, SHAP, drift and scoring are timed inside one process each that is warm: all imported, the Spark session up.
+Contenders take turns on the same generated files, and their results must be equal. The files hold no damaged value, so
+that those who do not validate can read them, too.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ PACKAGES = ("luigi", "duckdb", "pandas", "pyspark", "scikit-learn", "shap", "evi
 OURS = ("ours", "ours_on_spark", "ours, one", "make churn")
 TITLES = {
     "features": "Cleaning and features, from CSV to Parquet: whole processes",
-    "spark": "Cleaning and features, the SQL of the features on Spark: whole processes, JVM included",
+    "spark": "Cleaning and features, the SQL of the features on Spark: whole processes, start of the JVM included",
     "grid": "Training, grid of 6 and the best refitted: warm",
     "shap": "SHAP of the holdout, with its picture: warm (ours explains a sample)",
     "drift": "Drift against eight weeks, with its page: warm (ours looks at a sample)",
@@ -54,7 +55,7 @@ class Run:
 
     seconds: float
     processor: float = 0.0  # seconds
-    megabytes: float = 0.0  # its own peak, or that of the largest of its children
+    megabytes: float = 0.0  # its peak
 
 
 Runs = dict[tuple[str, int, str], list[Run]]  # by piece, users and contender
@@ -188,10 +189,10 @@ def show_piece(piece: str, runs: Runs) -> None:
             continue
         ours = ours_beside(who, piece, users, runs)
         row = [f"{users:,}", who, str(len(found)), plainly(middle(found))]
-        if piece not in WARM:
+        if piece == "features":
             row += [plainly(middle(found, "processor")), f"{middle(found, 'megabytes'):,.0f} MB"]
         rows.append([*row, f"{middle(ours) / middle(found):.2f} x" if ours else ""])
-    used = [] if piece in WARM else ["processor", "peak memory"]
+    used = ["processor", "peak memory"] if piece == "features" else []
     if rows:
         show(TITLES[piece], ["users", "", "runs", "median", *used, "ours / it"], rows)
 
