@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from pipelines.artifacts import Place
 from pipelines.errors import MissingInput, PipelineError
 from pipelines.settings import ROOT
-from pipelines.warehouse import Connection, query
 
 if TYPE_CHECKING:
     import duckdb
+
+    from pipelines.warehouse import Connection
 
 SQL_DIR = ROOT / "sql" / "churn"
 MAX_HEADER_BYTES = 1 << 16
@@ -121,6 +122,8 @@ def hashes(connection: Connection, root: Place) -> dict[str, str]:
     Raises:
         MissingInput: a file that is needed is not there.
     """
+    from pipelines.warehouse import query
+
     found = {}
     for source in present(root):
         at = {"path": root.at(source.file), "version": root.version(source.file)}
