@@ -92,7 +92,7 @@ def compare(
 
 
 def stand_in(current: pandas.DataFrame) -> pandas.DataFrame:
-    """The same customers with light noise on their numbers; a zero stays one, and a count whole: else noise is drift."""
+    """The same customers with light noise on their numbers; zeros stay, and counts are whole: else it is drift."""
     import numpy as np
 
     random = np.random.default_rng(SEED)

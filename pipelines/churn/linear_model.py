@@ -33,7 +33,7 @@ class LinearModel(PythonModel):
         self.weights = np.array(facts["weights"], dtype=np.float64)
         self.intercept = float(facts["intercept"])
 
-    # A DataFrame is the one hint that MLflow neither takes for a schema, which the model has, nor misses with a warning.
+    # This hint MLflow neither takes for a schema, of which the model has one, nor misses with a warning.
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:  # noqa: ARG002
         """Probabilities of label 1 (float64, rows) for a DataFrame that has the features by name."""
         matrix = model_input[self.names].to_numpy(dtype=np.float64)
