@@ -157,7 +157,7 @@ def grid(title: str, columns: list[tuple[str, str]], rows: Sequence[tuple[str, .
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", show_header=any(c for c, _ in columns))
+    shown = Table(box=box.SIMPLE_HEAD, show_header=any(c for c, _ in columns))
     cells = [[plain(cell) for cell in row] for row in rows]
     for number, (heading, justify) in enumerate(columns):
         wraps = heading in ("reasons", "for example")
@@ -170,4 +170,5 @@ def grid(title: str, columns: list[tuple[str, str]], rows: Sequence[tuple[str, .
         out = Console(highlight=False, width=120)
     # On a narrow terminal lines wrap; cropped, a number would be another number.
     out.width = max(out.width, shown.__rich_measure__(out, out.options.update(width=1000)).minimum)
+    out.print(f"[italic]{plain(title)}[/]", soft_wrap=True)  # its own line: a table's title is as narrow as its rows
     out.print(shown)
