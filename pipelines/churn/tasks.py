@@ -35,7 +35,7 @@ class WeeksParameter(luigi.IntParameter):
 
     def parse(self, value: str) -> int:
         if not (value.isascii() and value.isdigit() and 1 <= int(value) <= 1040):
-            raise console.refused(UsageError(f"--weeks or --lookback-weeks {value!r}: write a whole number, 1 to 1040."))
+            raise console.refused(UsageError(f"--weeks or --lookback-weeks {value!r}: write 1 to 1040."))
         return int(value)
 
 
