@@ -126,7 +126,10 @@ class Place:
                     shutil.copyfileobj(source, copy, 1 << 22)
             return
         target = Path(self.at(name))
-        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{target.parent} cannot be made: {error.strerror}. Look at ARTIFACTS_URL.") from None
         for left in target.parent.glob(f".{target.name}.new-*"):
             left.unlink(missing_ok=True)  # of a run that was killed
         new = target.with_name(f".{target.name}.new-{os.getpid()}")

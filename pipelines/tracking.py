@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sqlite3
+import textwrap
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -158,7 +160,8 @@ def plainly() -> Iterator[None]:
     except Exception as error:
         if not _is_of_tracking(error):
             raise
-        said = next(iter(str(error).splitlines()), "")[:160] or type(error).__name__
+        said = next(iter(str(error).splitlines()), "") or type(error).__name__
+        said = textwrap.shorten(re.sub(r"//[^/@\s]+@", "//", said), 200, placeholder=" …")  # without a password
         raise TrackingUnreachable(
             f"MLflow at {shown()} refuses or does not answer: {said}. "
             "Look at MLFLOW_TRACKING_URI, and run again: what is done is not done twice."

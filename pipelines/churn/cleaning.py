@@ -81,7 +81,7 @@ def _clean_payments(
         connection.execute("SET preserve_insertion_order = true")
         clean = connection.read_parquet(str(target))
         outcome = sources.outcomes(clean, source.file, columns)
-        sources.refuse_unreadable(raw, outcome, columns, max_bad_share)
+        sources.refuse_unreadable(path, raw, outcome, columns, max_bad_share)
         days = sources.rows_per_day(clean.filter("cus_cust_id_buy IS NOT NULL"), "fecha")
         last = sources.last_day(days, today)
         if last is None:
@@ -107,7 +107,7 @@ def _load(connection: duckdb.DuckDBPyConnection, source: Source, path: Path, max
         sources.typed(raw, source, columns, numbered).create(source.table)
         table = connection.table(source.table)
         outcome = sources.outcomes(table, source.file, columns)
-        sources.refuse_unreadable(raw, outcome, columns, max_bad_share)
+        sources.refuse_unreadable(path, raw, outcome, columns, max_bad_share)
     return outcome
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.artifacts import Place
 from pipelines.churn import sources
+from pipelines.errors import PipelineError
 from pipelines.settings import settings
 
 if TYPE_CHECKING:
@@ -164,8 +165,24 @@ def read(store: Place, name: str, columns: list[str] | None = None) -> pyarrow.T
     """A frame as an Arrow table."""
     import pyarrow.parquet
 
-    with store.local(name) as path:
+    with _whole(store.at(name)), store.local(name) as path:
         return pyarrow.parquet.read_table(path, columns=columns)
+
+
+@contextmanager
+def _whole(where: str) -> Iterator[None]:
+    """Tell in plain words that Parquet of ours cannot be read.
+
+    Raises:
+        PipelineError: what to remove.
+    """
+    try:
+        yield
+    except Exception as error:
+        if type(error).__module__.split(".")[0] not in ("duckdb", "_duckdb", "pyarrow"):
+            raise
+        said = next(iter(str(error).splitlines()), "")[:200]
+        raise PipelineError(f"{where} is damaged ({said}). Remove it and run again: it is made anew.") from None
 
 
 # Engines ----------------------------------------------------------------------------------------------------------
@@ -193,7 +210,7 @@ def on_duckdb(store: Place, folder: str) -> Iterator[Any]:
     """The tables in DuckDB."""
     from pipelines.churn.cleaning import TABLES
 
-    with tempfile.TemporaryDirectory(prefix="kpi-delivery-") as scratch, ExitStack() as local:
+    with _whole(store.at(folder)), tempfile.TemporaryDirectory(prefix="kpi-delivery-") as scratch, ExitStack() as local:
         connection = sources.connect(Path(scratch))
         for table in TABLES:
             path = local.enter_context(store.local(f"{folder}/{table}.parquet"))

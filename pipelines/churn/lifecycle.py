@@ -16,7 +16,7 @@ from typing import Any
 from pipelines import console, tracking, warehouse
 from pipelines.artifacts import Place
 from pipelines.churn import drift, features, registry, synthetic, training, weekly
-from pipelines.churn.features import CATEGORIES, FEATURES, NUMERIC
+from pipelines.churn.features import CATEGORIES, FEATURES, HISTORY_DAYS, NUMERIC
 from pipelines.churn.registry import CHURN_LOGREG, CHURN_MODEL, PRODUCTION
 from pipelines.errors import MissingInput
 from pipelines.settings import Settings
@@ -152,6 +152,8 @@ def _drift_of(store: Place, made: Details, sample: int, note: str = "") -> drift
     current, *weeks = (
         features.read(store, name, [*NUMERIC, *CATEGORIES]).to_pandas() for name in (made["frame"], *made["reference"])
     )
+    if current.empty:
+        raise weekly.NoCohort(f"Snapshot {made['snapshot']}: nobody paid in the {HISTORY_DAYS} days before it.")
     if not weeks:
         return drift.compare(current, drift.stand_in(current), sample, note)
     return drift.compare(current, pd.concat(weeks, ignore_index=True), sample, note, drift.not_yet_known(weeks))
@@ -222,13 +224,12 @@ def _of_production(model: str, version: str | None, judge: Callable[[Any], float
     told: Details = {"production_version": version, "production_auc": None, "incomparable": None}
     if version is None:
         return told
+    production = registry.load(model, version)  # that it cannot be read just now is no reason to replace it
     try:
-        return {**told, "production_auc": judge(registry.load(model, version))}
+        return {**told, "production_auc": judge(production)}
     except Exception as error:  # whatever a model of old says to data of today
-        return {
-            **told,
-            "incomparable": f"version {version} cannot score today's features ({str(error).splitlines()[0][:200]})",
-        }
+        said = next(iter(str(error).splitlines()), "")[:200] or type(error).__name__
+        return {**told, "incomparable": f"version {version} cannot score today's features ({said})"}
 
 
 def decide(evaluated: Details, min_delta: float) -> Details:
@@ -274,8 +275,9 @@ def train_logreg(tx: Connection, snapshots: Sequence[str], fingerprint: str) -> 
         experiment = tracking.experiment(EXPERIMENTS[CHURN_LOGREG])
         run_id = registry.finished_run(experiment, fingerprint)
         if run_id is None:
-            model = logreg.fit(seen)
             labels = logreg.labels(holdout)
+            training.require_enough(logreg.labels(seen), labels)
+            model = logreg.fit(seen)
             found = training.metrics(labels, logreg.probabilities(model, holdout))
             with _run(experiment, f"churn-logreg {snapshots[-1]}", fingerprint, {}) as run_id:
                 mlflow.log_params({

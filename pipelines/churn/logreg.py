@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pipelines.churn.features import CATEGORIES, NUMERIC
-from pipelines.churn.training import SEED, CannotTrain
+from pipelines.churn.training import SEED
 
 if TYPE_CHECKING:
     import pandas
@@ -14,22 +14,13 @@ COLUMNS = (*NUMERIC, *CATEGORIES)
 
 
 def fit(rows: pandas.DataFrame) -> Any:
-    """A fitted pipeline; ``rows`` as ``weekly.read`` gives them, those held out left out.
-
-    Raises:
-        CannotTrain: no labelled rows, or all of one label.
-    """
+    """A fitted pipeline; ``rows`` as ``weekly.read`` gives them, labelled, and without those held out."""
     import numpy as np
     from sklearn.compose import ColumnTransformer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import Pipeline, make_pipeline
     from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-    if rows["labeled_churn"].nunique() < 2:
-        raise CannotTrain(
-            f"Of the weekly snapshots {len(rows):,} rows have a label that can be known by now, and those are all "
-            "alike: there is nothing to tell apart. Give EVALUATE.csv, or an earlier --date."
-        )
     # Amounts and counts have long tails; arcsinh is their logarithm, and knows zero and less.
     numbers = make_pipeline(FunctionTransformer(np.arcsinh, feature_names_out="one-to-one"), StandardScaler())
     words = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=0.005)

@@ -30,7 +30,8 @@ def seed(tx: Connection, root: Place) -> dict[str, int]:
 
 def _load(tx: Connection, root: Place, source: Source) -> int:
     with root.local(source.file) as path:
-        names, delimiter = sources.header(path)
+        written, delimiter = sources.header(path)
+        names = [_as_column(name, position) for position, name in enumerate(written, 1)]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise BadFile(f"{path.name}, line 1: column {twice.upper()} is there twice.")
         types = _types(path, names, delimiter)
@@ -50,6 +51,12 @@ def _load(tx: Connection, root: Place, source: Source) -> int:
         row = tx.execute(sql.SQL("SELECT count(*) AS rows FROM {}").format(table)).fetchone()
         assert row is not None
         return int(row["rows"])
+
+
+def _as_column(name: str, position: int) -> str:
+    """A name of the header as PostgreSQL can have it: short enough, not empty, none of its own columns."""
+    name = name.encode()[:63].decode(errors="ignore") or f"column_{position}"
+    return f"{name}_" if name in ("ctid", "tableoid", "xmin", "xmax", "cmin", "cmax") else name
 
 
 def _types(path: Path, names: list[str], delimiter: str) -> list[str]:

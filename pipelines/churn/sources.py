@@ -278,7 +278,9 @@ def outcomes(relation: Any, file: str, columns: Mapping[int, Column]) -> Outcome
     return Outcome(file, rows, counts)
 
 
-def refuse_unreadable(raw: Any, outcome: Outcome, columns: Mapping[int, Column], max_bad_share: float) -> None:
+def refuse_unreadable(
+    path: Path, raw: Any, outcome: Outcome, columns: Mapping[int, Column], max_bad_share: float
+) -> None:
     """
     Raises:
         BadFile: of a column, more than ``max_bad_share`` of the values that are there cannot be read.
@@ -286,7 +288,8 @@ def refuse_unreadable(raw: Any, outcome: Outcome, columns: Mapping[int, Column],
     for position, column in columns.items():
         bad, there = outcome.of(column.name, "unreadable"), outcome.rows - outcome.of(column.name, "missing")
         if bad > max_bad_share * there:
-            line, value = _first_unreadable(raw, position, column)
+            row, value = _first_unreadable(raw, position, column)
+            line = _line_of(path, row)
             raise BadFile(
                 f"{outcome.file}, line {line}, column {column.name.upper()}: {value[:60]!r} is no {column.kind}. So it "
                 f"is with {bad:,} of the {there:,} values there: more than CHURN_MAX_BAD_SHARE={max_bad_share:g}. "
@@ -299,11 +302,23 @@ def _first_unreadable(raw: Any, position: int, column: Column) -> tuple[int, str
 
     text = ColumnExpression(f"c{position}")
     numbered = raw.select(
-        SQLExpression("row_number() OVER () + 1").alias("line"), text.alias("text"),
+        SQLExpression("row_number() OVER ()").alias("row"), text.alias("text"),
         FunctionExpression(f"read_{column.kind}", text).alias("value"),
     )  # fmt: skip
-    line, value = numbered.filter("value IS NULL AND trim(text) <> ''").select("line", "text").limit(1).fetchall()[0]
-    return int(line), str(value)
+    row, value = numbered.filter("value IS NULL AND bare(text) <> ''").select("row", "text").limit(1).fetchall()[0]
+    return int(row), str(value)
+
+
+def _line_of(path: Path, row: int) -> int:
+    """The line on which a row starts: blank lines are none, and a quoted value may hold line ends."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader, before = csv.reader(file), 0
+        for fields in reader:
+            row -= bool(fields)
+            if row < 0:
+                return before + 1
+            before = reader.line_num
+    return before
 
 
 @contextmanager

@@ -168,7 +168,7 @@ class FeatureEngineering(FromCleanTables):
 
     stage = "feature_engineering"
     code = (
-        *FEATURE_CODE, "sql/churn/active.sql", "sql/churn/label_training.sql", "sql/churn/count_labels.sql",
+        *FEATURE_CODE, "sql/churn/active.sql", "sql/churn/label_training.sql",
     )  # fmt: skip
 
     def still_there(self) -> bool:
@@ -415,7 +415,60 @@ class WeeklyTask(ChurnTask):
         return [*sundays(last - timedelta(days=1), self.weeks - 1), last] if self.weeks > 1 else [last]
 
 
-class BuildWeeklyFeatures(WeeklyTask, FromCleanTables):
+class WeeklyStage(WeeklyTask, ChurnStage):
+    """A stage whose weeks have a record each, however many are asked for: another run may replace one of them."""
+
+    counts: ClassVar[tuple[str, ...]]  # of a week's record, those that add up
+
+    @property
+    def key(self) -> str:
+        return str(self.week()) if self.weeks == 1 else f"{self.week()}, {self.weeks} weeks"
+
+    def is_there(self, tx: Connection, week: Details) -> bool:
+        """Whether the rows that a week's record speaks of are there."""
+        raise NotImplementedError
+
+    def do(self, tx: Connection, snapshot: date) -> Details:
+        """Do one week, and tell what its record should."""
+        raise NotImplementedError
+
+    def done(self, tx: Connection, snapshot: date) -> Details | None:
+        """What the record of a week tells, if the week was done on its inputs as they are now, and is there."""
+        record = RecordTarget(self.stage, str(snapshot)).read()
+        if record is None or record.fingerprint != self._alone(snapshot).fingerprint():
+            return None
+        return record.details if self.is_there(tx, record.details) else None
+
+    def still_there(self) -> bool:
+        from pipelines import warehouse
+
+        weeks = map(date.fromisoformat, self.details()["snapshots"])
+        return super().still_there() and all(self.done(warehouse.connection(), week) is not None for week in weeks)
+
+    def work(self, tx: Connection) -> Details:
+        from pipelines.churn.weekly import NoCohort
+
+        if self.weeks == 1:
+            return self.do(tx, self.week())
+        told: list[Details] = []
+        first_day = date.fromisoformat(self.clean()["first_day"])
+        for snapshot in (day for day in self.snapshots() if day > first_day):
+            try:
+                week = self.done(tx, snapshot) or self.do(tx, snapshot)
+            except NoCohort:
+                continue
+            RecordTarget(self.stage, str(snapshot)).write(tx, self._alone(snapshot).fingerprint(), week, 0)
+            told.append(week)
+        if not told:
+            raise NoCohort(f"None of the {self.weeks} weeks up to {self.week()} has a customer who paid before it.")
+        sums = {name: sum(week[name] for week in told) for name in self.counts}
+        return {**told[-1], **sums, "snapshots": [day for week in told for day in week["snapshots"]]}
+
+    def _alone(self, snapshot: date) -> WeeklyStage:
+        return self.sibling(type(self), date=snapshot, weeks=1)
+
+
+class BuildWeeklyFeatures(WeeklyStage, FromCleanTables):
     """The snapshots' rows of ``features.churn_weekly_features`` are what the files say."""
 
     stage = "build_weekly_features"
@@ -423,43 +476,18 @@ class BuildWeeklyFeatures(WeeklyTask, FromCleanTables):
         *FEATURE_CODE, "pipelines/churn/weekly.py", "sql/churn/active.sql", "sql/churn/label_weekly.sql",
         "sql/churn/copy_features.sql", "sql/churn/forget_snapshot.sql",
     )  # fmt: skip
+    counts = ("rows", "labelled", "churned")
 
-    @property
-    def key(self) -> str:
-        return str(self.week()) if self.weeks == 1 else f"{self.week()}, {self.weeks} weeks"
-
-    def still_there(self) -> bool:
-        from pipelines import warehouse
+    def is_there(self, tx: Connection, week: Details) -> bool:
         from pipelines.churn.weekly import are_there
 
-        return super().still_there() and are_there(warehouse.connection(), self.details()["snapshots"])
+        return are_there(tx, week["snapshots"])
 
-    def work(self, tx: Connection) -> Details:
+    def do(self, tx: Connection, snapshot: date) -> Details:
         from pipelines.churn import weekly
 
-        told: list[Details] = []
-        for snapshot in self.snapshots():
-            week = self.sibling(BuildWeeklyFeatures, date=snapshot, weeks=1)
-            known = RecordTarget(self.stage, str(snapshot)).read()
-            if known and known.fingerprint == week.fingerprint() and weekly.are_there(tx, [snapshot]):
-                told.append(known.details)
-                continue
-            try:
-                counts = weekly.build(tx, self.store(), self.clean(), self.frame_version(), snapshot)
-            except weekly.NoCohort:
-                if self.weeks == 1:
-                    raise
-                continue  # before the payments begin
-            details = {**counts, "snapshots": [str(snapshot)]}
-            told.append(details)
-            if self.weeks > 1:
-                RecordTarget(self.stage, str(snapshot)).write(tx, week.fingerprint(), details, 0)
-        if not told:
-            raise weekly.NoCohort(
-                f"None of the {self.weeks} weeks up to {self.week()} has a customer who paid before it."
-            )
-        sums = {name: sum(details[name] for details in told) for name in ("rows", "labelled", "churned")}
-        return {**sums, "snapshots": [day for details in told for day in details["snapshots"]]}
+        counts = weekly.build(tx, self.store(), self.clean(), self.frame_version(), snapshot)
+        return {**counts, "snapshots": [str(snapshot)]}
 
 
 class TrainLogreg(ChurnStage):
@@ -533,15 +561,12 @@ class PromoteLogreg(TrainLogreg):
         return lifecycle.promote_logreg(self.details_of(TrainLogreg), _settings().churn_promotion_min_delta)
 
 
-class ScoreCohort(WeeklyTask, ChurnStage):
+class ScoreCohort(WeeklyStage):
     """The cohorts' scores by production churn-logreg are in ``ops.churn_scoring``."""
 
     stage = "score_cohort"
     code = ("pipelines/churn/scoring.py", "sql/churn/copy_scores.sql", "sql/churn/forget_scores.sql")
-
-    @property
-    def key(self) -> str:
-        return str(self.week()) if self.weeks == 1 else f"{self.week()}, {self.weeks} weeks"
+    counts = ("scored", "predicted_to_churn")
 
     def requires(self) -> Stage:
         return self.sibling(BuildWeeklyFeatures)
@@ -552,21 +577,19 @@ class ScoreCohort(WeeklyTask, ChurnStage):
 
         return {"production": tracking.version_of(registry.CHURN_LOGREG, registry.PRODUCTION)}
 
-    def still_there(self) -> bool:
-        from pipelines import warehouse
+    def is_there(self, tx: Connection, week: Details) -> bool:
         from pipelines.churn.scoring import are_there
 
-        told = self.details()
-        return super().still_there() and are_there(warehouse.connection(), told["snapshots"], told["version"])
+        return are_there(tx, week["snapshots"], week["version"])
 
-    def work(self, tx: Connection) -> Details:
+    def snapshots(self) -> list[date]:
+        return [date.fromisoformat(day) for day in self.details_of(BuildWeeklyFeatures)["snapshots"]]
+
+    def do(self, tx: Connection, snapshot: date) -> Details:
         from pipelines.churn import registry, scoring
 
         version = self._source_versions()["production"] or registry.to_score_with()
-        snapshots = self.details_of(BuildWeeklyFeatures)["snapshots"]
-        scored = [scoring.score_cohort(tx, date.fromisoformat(day), version) for day in snapshots]
-        sums = {name: sum(counts[name] for counts in scored) for name in ("scored", "predicted_to_churn")}
-        return {**sums, "snapshots": snapshots, "version": version}
+        return {**scoring.score_cohort(tx, snapshot, version), "snapshots": [str(snapshot)], "version": version}
 
 
 # What a user types ------------------------------------------------------------------------------------------------

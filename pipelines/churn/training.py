@@ -45,26 +45,36 @@ def dataset(store: Place, name: str, frame: pyarrow.Table, active: pyarrow.Table
     connection.register("frame", frame)
     connection.register("active", active)
     labelled = connection.sql((sources.SQL_DIR / "label_training.sql").read_text(encoding="utf-8")).to_arrow_table()
-    connection.register("labelled", labelled)
-    counts = (sources.SQL_DIR / "count_labels.sql").read_text(encoding="utf-8")
-    rows, ones, holdout, holdout_ones = connection.sql(counts).fetchall()[0]
-    for customers in (rows - holdout, holdout):
-        if customers < MIN_ROWS:
-            raise CannotTrain(
-                f"Only {rows:,} customers paid in the days before the cutoff: too few to train on and to hold out. "
-                "Look whether the files are whole, and whether --date is right."
-            )
-    for of_label in (ones - holdout_ones, rows - holdout - ones + holdout_ones, holdout_ones, holdout - holdout_ones):
-        if of_label == 0:
-            raise CannotTrain(
-                f"Of {rows:,} customers {ones:,} were active in the 30 days before the snapshot: there is nothing to "
-                "tell apart. Look whether the payments reach up to --date."
-            )
+    held_out = labelled["holdout"].to_numpy()
+    labels = labelled["label"].to_numpy()
+    require_enough(labels[~held_out], labels[held_out])
     import pyarrow.parquet
 
     with store.writing(name) as path:
         pyarrow.parquet.write_table(labelled, path, compression="snappy")
-    return {"rows": rows, "active": ones, "holdout": holdout}
+    return {"rows": len(labels), "active": int(labels.sum()), "holdout": int(held_out.sum())}
+
+
+def require_enough(seen: Any, held_out: Any) -> None:
+    """
+    Args:
+        seen, held_out: labels (0 or 1) of the rows to train on, and of those to judge on.
+
+    Raises:
+        CannotTrain: too few rows on a side, or all of one label.
+    """
+    for labels, what in ((seen, "to train on"), (held_out, "to judge on")):
+        rows, ones = len(labels), int(sum(labels))
+        if rows < MIN_ROWS:
+            raise CannotTrain(
+                f"{rows:,} rows {what}: at least {MIN_ROWS} are needed. Look whether the files are whole, whether "
+                "--date is right, and whether labels can be known by then."
+            )
+        if ones in (0, rows):
+            raise CannotTrain(
+                f"All {rows:,} rows {what} have label {int(ones > 0)}: there is nothing to tell apart. Look whether "
+                "the payments reach up to --date."
+            )
 
 
 def matrix(table: pyarrow.Table, names: Sequence[str] = NUMERIC) -> numpy.ndarray[Any, Any]:
@@ -149,7 +159,8 @@ def fit(data: pyarrow.Table, dataset: str, reg_params: Sequence[float], elastic_
             grid = list(threads.map(lambda point: learn(training, point), points))
     finally:
         training.unpersist()
-    found = [float(roc_auc_score(labels, learnt.probabilities(values))) for learnt in grid]
+    two = 0 < labels.sum() < len(labels)  # among few customers the validation rows may be all alike
+    found = [float(roc_auc_score(labels, learnt.probabilities(values))) if two else 0.5 for learnt in grid]
     best = learn(vectors, points[found.index(max(found))])
     names = [f"regParam={reg:g} elasticNetParam={net:g}" for reg, net in points]
     return replace(best, validation_auc=dict(zip(names, found, strict=True)))
