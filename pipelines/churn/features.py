@@ -169,6 +169,22 @@ def read(store: Place, name: str, columns: list[str] | None = None) -> pyarrow.T
         return pyarrow.parquet.read_table(path, columns=columns)
 
 
+class NoCohort(PipelineError):
+    """Nobody paid in the days before a cutoff."""
+
+
+def require_cohort(customers: int, cutoff: date, clean: Mapping[str, Any]) -> None:
+    """
+    Raises:
+        NoCohort: there is no customer.
+    """
+    if not customers:
+        raise NoCohort(
+            f"Nobody paid in the {HISTORY_DAYS} days before {cutoff}. "
+            f"The payments go from {clean['first_day']} to {clean['last_day']}."
+        )
+
+
 @contextmanager
 def _whole(where: str) -> Iterator[None]:
     """Tell in plain words that Parquet of ours cannot be read.

@@ -16,7 +16,7 @@ from typing import Any
 from pipelines import console, tracking, warehouse
 from pipelines.artifacts import Place
 from pipelines.churn import drift, features, registry, synthetic, training, weekly
-from pipelines.churn.features import CATEGORIES, FEATURES, HISTORY_DAYS, NUMERIC
+from pipelines.churn.features import CATEGORIES, FEATURES, NUMERIC
 from pipelines.churn.registry import CHURN_LOGREG, CHURN_MODEL, PRODUCTION
 from pipelines.errors import MissingInput
 from pipelines.settings import Settings
@@ -152,8 +152,6 @@ def _drift_of(store: Place, made: Details, sample: int, note: str = "") -> drift
     current, *weeks = (
         features.read(store, name, [*NUMERIC, *CATEGORIES]).to_pandas() for name in (made["frame"], *made["reference"])
     )
-    if current.empty:
-        raise weekly.NoCohort(f"Snapshot {made['snapshot']}: nobody paid in the {HISTORY_DAYS} days before it.")
     if not weeks:
         return drift.compare(current, drift.stand_in(current), sample, note)
     return drift.compare(current, pd.concat(weeks, ignore_index=True), sample, note, drift.not_yet_known(weeks))

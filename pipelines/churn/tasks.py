@@ -181,10 +181,12 @@ class FeatureEngineering(FromCleanTables):
         clean, snapshot = self.clean(), self.snapshot()
         cutoff = snapshot - timedelta(days=features.LABEL_DAYS)
         frame = features.frame(self.store(), clean, self.frame_version(), cutoff)
+        customers = features.read(self.store(), frame)
+        features.require_cohort(customers.num_rows, cutoff, clean)
         with features.engine(self.store(), clean["folder"]) as ask:
             active = ask("active", {"cutoff": cutoff, "until": snapshot})
         name = f"{clean['folder']}/churn_features-{self.fingerprint()[:12]}.parquet"
-        counts = training.dataset(self.store(), name, features.read(self.store(), frame), active)
+        counts = training.dataset(self.store(), name, customers, active)
         weeks = features.weeks_before(cutoff, REFERENCE_WEEKS, date.fromisoformat(clean["first_day"]))
         reference = [features.frame(self.store(), clean, self.frame_version(), week) for week in weeks]
         return {
@@ -350,6 +352,7 @@ class BuildCurrentSnapshot(FromCleanTables):
         clean, week = self.clean(), self.week()
         weeks = features.weeks_before(week, REFERENCE_WEEKS, date.fromisoformat(clean["first_day"]))
         frame, *reference = (features.frame(self.store(), clean, self.frame_version(), day) for day in (week, *weeks))
+        features.require_cohort(features.read(self.store(), frame, ["customer_id"]).num_rows, week, clean)
         return {"snapshot": str(week), "weeks": [str(day) for day in weeks], "frame": frame, "reference": reference}
 
 
@@ -446,7 +449,7 @@ class WeeklyStage(WeeklyTask, ChurnStage):
         return super().still_there() and all(self.done(warehouse.connection(), week) is not None for week in weeks)
 
     def work(self, tx: Connection) -> Details:
-        from pipelines.churn.weekly import NoCohort
+        from pipelines.churn.features import NoCohort
 
         if self.weeks == 1:
             return self.do(tx, self.week())

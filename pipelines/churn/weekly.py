@@ -10,16 +10,11 @@ from typing import TYPE_CHECKING, Any
 from pipelines.artifacts import Place
 from pipelines.churn import features, sources
 from pipelines.churn.features import CHURN_DAYS
-from pipelines.errors import PipelineError
 from pipelines.warehouse import Connection, one, query
 
 if TYPE_CHECKING:
     import pandas
     import pyarrow
-
-
-class NoCohort(PipelineError):
-    """No customer paid in the days before a snapshot."""
 
 
 def build(tx: Connection, store: Place, clean: Mapping[str, Any], version: str, snapshot: date) -> dict[str, int]:
@@ -32,11 +27,7 @@ def build(tx: Connection, store: Place, clean: Mapping[str, Any], version: str, 
         NoCohort: there is none; nothing was written.
     """
     frame = features.read(store, features.frame(store, clean, version, snapshot))
-    if not frame.num_rows:
-        raise NoCohort(
-            f"Snapshot {snapshot}: nobody paid in the {features.HISTORY_DAYS} days before it. "
-            f"The payments go from {clean['first_day']} to {clean['last_day']}."
-        )
+    features.require_cohort(frame.num_rows, snapshot, clean)
     labelled = label(store, clean, frame, snapshot)
     tx.execute(query("churn/forget_snapshot"), {"snapshot": snapshot})
     copy(tx, "churn/copy_features", labelled)

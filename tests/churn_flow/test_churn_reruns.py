@@ -140,7 +140,7 @@ def test_another_date_is_another_training_of_the_same_clean_files(lived: World) 
 
 
 def test_one_changed_value_makes_all_run_again_and_the_same_model_is_not_promoted(world: World) -> None:
-    """And going back to what the file was runs it all again, but makes no third version: that model is there."""
+    """And going back to what the file was runs it all again, too: the same weights, in a version of their own."""
     before = world.aliases()
     world.edit("PAYMENTS.csv", lambda text: re.sub(r"(?m)^(\S+?,\d+,\d+,)(?=\d)", r"\g<1>1", text, count=1))  # spent
     assert stale(world) == {*TRAINING, "skip_promotion", *DRIFT, *WEEKLY}
@@ -151,7 +151,8 @@ def test_one_changed_value_makes_all_run_again_and_the_same_model_is_not_promote
     assert "not promoted" in done.out
     shutil.copy(world.folder / "kept" / "churn_data" / "PAYMENTS.csv", world.files)
     world.train()
-    assert world.versions() == ["1", "2", "3"]
+    assert world.versions() == ["1", "2", "3", "4"]
+    assert world.aliases() == before, "it is no better than itself"
 
 
 # Files that are gone ----------------------------------------------------------------------------------------------

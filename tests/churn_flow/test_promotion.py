@@ -58,8 +58,8 @@ def test_a_small_gain_is_skipped_and_promoted_where_a_small_gain_is_enough(world
     world.command("forget", "--date", DATE)  # as the message says
     assert world.train(**enough).stages == ["feature_engineering", *LEARNING]
     assert told(world)["production_version"] == "1"
-    assert world.aliases() == {"production": "3", "previous": "1"}
-    assert world.versions() == ["1", "2", "3"], "what was trained is found, not trained again"
+    assert world.aliases() == {"production": "4", "previous": "1"}
+    assert world.versions() == ["1", "2", "3", "4"], "what was forgotten is done again"
 
 
 def test_a_rollback_changes_places_and_the_next_run_does_not_undo_it(world: World) -> None:
