@@ -9,7 +9,7 @@ from datetime import date
 import pytest
 import sqlglot
 
-from pipelines.churn import weekly
+from pipelines.churn import features, weekly
 from pipelines.churn.features import CATEGORIES, FEATURES, NUMERIC
 from pipelines.churn.sources import SQL_DIR
 from pipelines.warehouse import Connection
