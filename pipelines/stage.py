@@ -17,7 +17,7 @@ import time
 from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 import luigi
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pipelines.warehouse import Connection
 
 Versions = dict[str, Any]
+Task = TypeVar("Task", bound="FlowTask")
 _pinned: dict[str, Versions] = {}
 _began: dict[str, datetime] = {}  # by flow: when this run took its lock, by the clock of the database
 
@@ -93,6 +94,10 @@ class FlowTask(luigi.Task):
 
         with console.refusing():
             return settings().today() if name == "date" else None
+
+    def sibling(self, task: type[Task], **changed: Any) -> Task:
+        """Another task of the flow with this one's parameters."""
+        return cast(Task, self.clone(task, **changed))
 
     def requires(self) -> Any:
         """The tasks that come before this one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import luigi
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pipelines.settings import Settings
     from pipelines.warehouse import Connection
 
-Task = TypeVar("Task", bound="ChurnTask")
 REFERENCE_WEEKS = 8  # snapshots before the current one that drift is measured against
 KEPT = 3  # generations of clean tables, with what was made of them
 FEATURE_CODE = ("pipelines/churn/features.py", "sql/churn/features.sql")
@@ -43,10 +42,6 @@ class ChurnTask(FlowTask):
     """What the tasks of the flow share: where its files are, and the clean tables that all begin with."""
 
     flow = "churn"
-
-    def sibling(self, task: type[Task], **changed: Any) -> Task:
-        """Another task of the flow with this one's parameters."""
-        return cast(Task, self.clone(task, **changed))
 
     def check(self) -> None:
         from pipelines.churn import lifecycle

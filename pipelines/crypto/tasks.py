@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import luigi
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from pipelines.crypto.window import Window
     from pipelines.settings import Settings
     from pipelines.warehouse import Connection
-
-
-Task = TypeVar("Task", bound="CryptoTask")
 
 
 def _settings() -> Settings:
@@ -73,10 +70,6 @@ class CryptoTask(FlowTask):
             return super().default_of(name)
         with console.refusing():
             return _settings().crypto_window_days if name == "window_days" else _settings().on_invalid
-
-    def sibling(self, task: type[Task], **changed: Any) -> Task:
-        """Another task of the flow with this one's parameters."""
-        return cast(Task, self.clone(task, **changed))
 
     def check(self) -> None:
         if self.date.toordinal() <= 3660:
