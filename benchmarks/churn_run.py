@@ -53,13 +53,10 @@ def ours(root: Path, folder: Path, cutoff: date) -> None:
 
 def ours_on_spark(root: Path, folder: Path, cutoff: date) -> None:
     """The same, the SQL of the features by Spark."""
-    import pyarrow.parquet
-
     store = Place(str(folder))
     told = clean(root, store)
     with features.on_spark(store, told["folder"]) as ask:
-        table = ask("features", features.bound(cutoff, told["known_until"]))
-    pyarrow.parquet.write_table(features.with_defaults(table), folder / "ours_on_spark.parquet", compression="snappy")
+        ask("features", features.bound(cutoff, told["known_until"]), folder / "ours_on_spark.parquet")
 
 
 def pyspark(root: Path, folder: Path, cutoff: date) -> None:

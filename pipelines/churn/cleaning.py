@@ -16,13 +16,13 @@ from pipelines.churn.sources import BadFile, Outcome, Source
 if TYPE_CHECKING:
     import duckdb
 
-TABLES = ("payments", "users", "monthly", "evaluate")
+TABLES = ("payments", "users", "visits", "balances", "evaluate")
 
 
 def clean(
     root: Place, files: list[str], store: Place, folder: str, today: date, max_bad_share: float
 ) -> dict[str, Any]:
-    """Read the files of ``root`` and leave ``payments``, ``users``, ``monthly`` and ``evaluate`` as Parquet.
+    """Read the files of ``root`` and leave ``TABLES`` as Parquet.
 
     Args:
         root: where the CSV files are.
@@ -57,7 +57,8 @@ def clean(
                 known[source.file] = str(until) if until else None
             account.append(outcome)
         told["users"] = _write(connection, "users", store, folder)
-        _write(connection, "monthly", store, folder)
+        _write(connection, "visits", store, folder)
+        _write(connection, "balances", store, folder)
         _write(connection, "evaluate" if sources.EVALUATE.file in files else "no_evaluate", store, folder, "evaluate")
         duplicates = sum(_duplicates(connection, each) for each in sources.SOURCES[1:] if each.file in files)
     latest = max(day for day in known.values() if day)
@@ -77,7 +78,8 @@ def _clean_payments(
     with sources.plainly(path), store.writing(f"{folder}/payments.parquet") as target:
         raw = sources.written(connection, path, names, delimiter)
         connection.execute("SET preserve_insertion_order = false")
-        sources.typed(raw, source, columns).to_parquet(str(target), compression="snappy")
+        sources.typed(raw, source, columns).create_view(source.table)
+        _write_parquet(connection, source.table, target)
         connection.execute("SET preserve_insertion_order = true")
         clean = connection.read_parquet(str(target))
         outcome = sources.outcomes(clean, source.file, columns)
@@ -96,15 +98,13 @@ def _clean_payments(
 
 
 def _load(connection: duckdb.DuckDBPyConnection, source: Source, path: Path, max_bad_share: float) -> Outcome:
-    """A user file as a table of DuckDB, with the line of each row."""
-    from duckdb import SQLExpression
-
+    """A user file in DuckDB, ``line`` telling the order of its rows."""
     names, delimiter = sources.header(path)
     columns = sources.columns_of(source, names, path.name)
     with sources.plainly(path):
         raw = sources.written(connection, path, names, delimiter)
-        numbered = SQLExpression("row_number() OVER () + 1").alias("line")
-        sources.typed(raw, source, columns, numbered).create(source.table)
+        sources.typed(raw, source, columns).create(f"{source.table}_as_read")  # in the order of the file
+        connection.table(f"{source.table}_as_read").select("rowid AS line, *").create_view(source.table)
         table = connection.table(source.table)
         outcome = sources.outcomes(table, source.file, columns)
         sources.refuse_unreadable(path, raw, outcome, columns, max_bad_share)
@@ -114,10 +114,15 @@ def _load(connection: duckdb.DuckDBPyConnection, source: Source, path: Path, max
 def _write(
     connection: duckdb.DuckDBPyConnection, query: str, store: Place, folder: str, name: str | None = None
 ) -> int:
-    text = (sources.SQL_DIR / f"{query}.sql").read_text(encoding="utf-8")
+    """A clean table from a query over the files; returns its rows."""
+    connection.sql((sources.SQL_DIR / f"{query}.sql").read_text(encoding="utf-8")).create_view(f"clean_{query}")
     with store.writing(f"{folder}/{name or query}.parquet") as target:
-        connection.sql(text).to_parquet(str(target), compression="snappy")
-        return len(connection.read_parquet(str(target)))
+        return _write_parquet(connection, f"clean_{query}", target)
+
+
+def _write_parquet(connection: duckdb.DuckDBPyConnection, name: str, target: Path) -> int:
+    text = (sources.SQL_DIR / "write_parquet.sql").read_text(encoding="utf-8")
+    return int(connection.execute(text, {"name": name, "path": str(target)}).fetchall()[0][0])
 
 
 def _duplicates(connection: duckdb.DuckDBPyConnection, source: Source) -> int:

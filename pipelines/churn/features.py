@@ -111,8 +111,9 @@ def bound(cutoff: date, known_until: Mapping[str, str]) -> dict[str, Any]:
         return date.fromisoformat(known_until[source.file])
 
     def month(source: sources.Source) -> int:
-        """The newest month back that had ended at the cutoff."""
-        return 1 + max(0, math.ceil(((known(source) - cutoff).days + 1) / MONTH_DAYS))
+        """The newest month back that had ended at the cutoff; of those beyond a year nothing is told."""
+        ended = 1 + max(0, math.ceil(((known(source) - cutoff).days + 1) / MONTH_DAYS))
+        return min(ended, sources.MONTHS + 1)
 
     return {
         "cutoff": cutoff, **{f"ago_{days}": cutoff - timedelta(days=days) for days in (7, 30, 60, 90)},
@@ -120,6 +121,7 @@ def bound(cutoff: date, known_until: Mapping[str, str]) -> dict[str, Any]:
         "marketplace_known": known(sources.MARKETPLACE_DATA) < cutoff,
         "investment_known": known(sources.DINERO_CUENTA) < cutoff,
         "logins_known": known(sources.ACTIVE_USER) < cutoff,
+        **{feature.name: feature.default for feature in FEATURES},
     }  # fmt: skip
 
 
@@ -136,29 +138,11 @@ def frame(store: Place, clean: Mapping[str, Any], version: str, cutoff: date) ->
         The name of the file in ``store``. Columns: ``customer_id``, ``FEATURES`` with their defaults,
         ``last_payment_date`` and ``last_login_date``.
     """
-    import pyarrow.parquet
-
     name = f"{clean['folder']}/features-{version[:12]}-{cutoff}.parquet"
     if not store.exists(name):
-        with engine(store, clean["folder"]) as ask:
-            table = ask("features", bound(cutoff, clean["known_until"]))
-        with store.writing(name) as path:
-            pyarrow.parquet.write_table(with_defaults(table), path, compression="snappy")
+        with engine(store, clean["folder"]) as ask, store.writing(name) as path:
+            ask("features", bound(cutoff, clean["known_until"]), path)
     return name
-
-
-def with_defaults(table: pyarrow.Table) -> pyarrow.Table:
-    """The features with their types; a default wherever nothing is known."""
-    import pyarrow
-    import pyarrow.compute as pc
-
-    for feature in FEATURES:
-        kind = pyarrow.string() if feature.is_category else pyarrow.float64()
-        column = table.column(feature.name).cast(kind)
-        table = table.set_column(
-            table.schema.get_field_index(feature.name), feature.name, pc.fill_null(column, feature.default)
-        )
-    return table
 
 
 def read(store: Place, name: str, columns: list[str] | None = None) -> pyarrow.Table:
@@ -212,7 +196,8 @@ def runs_on_spark(payments_bytes: int) -> bool:
 
 @contextmanager
 def engine(store: Place, folder: str) -> Iterator[Any]:
-    """A function (query, values) -> Arrow table over the clean tables, on DuckDB or Spark."""
+    """A function over the clean tables, on DuckDB or Spark: ``ask(query, values)`` gives an Arrow table,
+    ``ask(query, values, path)`` leaves it as Parquet."""
     if runs_on_spark(store.size(f"{folder}/payments.parquet")):
         with on_spark(store, folder) as ask:
             yield ask
@@ -232,9 +217,10 @@ def on_duckdb(store: Place, folder: str) -> Iterator[Any]:
             path = local.enter_context(store.local(f"{folder}/{table}.parquet"))
             connection.read_parquet(str(path)).create_view(table)
 
-        def ask(query: str, values: Mapping[str, Any]) -> pyarrow.Table:
+        def ask(query: str, values: Mapping[str, Any], into: Path | None = None) -> pyarrow.Table | None:
             text = (sources.SQL_DIR / f"{query}.sql").read_text(encoding="utf-8")
-            return connection.sql(text, params=dict(values)).to_arrow_table()
+            found = connection.sql(text, params=dict(values))
+            return found.to_arrow_table() if into is None else found.to_parquet(str(into), compression="snappy")
 
         yield ask
 
@@ -249,8 +235,11 @@ def on_spark(store: Place, folder: str) -> Iterator[Any]:
     for table in TABLES:
         session.read.parquet(spark.url(store.at(f"{folder}/{table}.parquet"))).createOrReplaceTempView(table)
 
-    def ask(query: str, values: Mapping[str, Any]) -> pyarrow.Table:
-        return session.sql(in_sparks_words(query), args=dict(values)).toArrow()
+    def ask(query: str, values: Mapping[str, Any], into: Path | None = None) -> pyarrow.Table | None:
+        import pyarrow.parquet
+
+        found = session.sql(in_sparks_words(query), args=dict(values)).toArrow()
+        return found if into is None else pyarrow.parquet.write_table(found, into, compression="snappy")
 
     yield ask
 

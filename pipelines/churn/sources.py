@@ -44,7 +44,6 @@ class Column:
     kind: str
     aliases: tuple[str, ...] = ()
     required: bool = True
-    monthly: bool = False  # <name>_1 is the last month of the extract, <name>_2 the one before, and so on
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,11 @@ class Source:
         return tuple(column.name for column in self.columns if column.kind == "day")
 
 
+def by_month(name: str) -> tuple[Column, ...]:
+    """Columns <name>_1, which is the last month of the extract, <name>_2, the one before, and so on."""
+    return tuple(Column(f"{name}_{month}", "amount", required=month == 1) for month in range(1, MONTHS + 1))
+
+
 CUSTOMER = Column("cus_cust_id_buy", "id", ("cus_cust_id", "customer_id"))
 PAYMENTS = Source("PAYMENTS.csv", "payments", (
     CUSTOMER,
@@ -72,8 +76,8 @@ ACTIVE_USER = Source("ACTIVE_USER.csv", "active_user", (
     CUSTOMER,
     Column("last_login_mp_date_1", "day", required=False),
     Column("last_login_ml_date_1", "day", required=False),
-    Column("mau_mp", "amount", monthly=True),
-    Column("mau_ml", "amount", monthly=True),
+    *by_month("mau_mp"),
+    *by_month("mau_ml"),
 ))  # fmt: skip
 DEMOGRAFICOS = Source("DEMOGRAFICOS.csv", "demograficos", (
     CUSTOMER,
@@ -85,7 +89,7 @@ DEMOGRAFICOS = Source("DEMOGRAFICOS.csv", "demograficos", (
 DINERO_CUENTA = Source("DINERO_CUENTA.csv", "dinero_cuenta", (
     CUSTOMER,
     Column("inversion", "investment"),
-    Column("plata_cuenta", "amount", monthly=True),
+    *by_month("plata_cuenta"),
 ))  # fmt: skip
 MARKETPLACE_DATA = Source("MARKETPLACE_DATA.csv", "marketplace_data", (
     CUSTOMER,
@@ -174,36 +178,24 @@ def header(path: Path) -> tuple[list[str], str]:
 
 
 def columns_of(source: Source, names: Sequence[str], file: str) -> dict[int, Column]:
-    """Which columns of the file are which of ours: position -> column; monthly ones named as they are, by month.
+    """Which columns of the file are which of ours: position -> column.
 
     Raises:
         BadFile: a required column is missing, or there twice.
     """
     found: dict[int, Column] = {}
     for column in source.columns:
-        if column.monthly:
-            pattern = re.compile(rf"{column.name}_(\d+)")
-            months = {
-                position: int(match[1]) for position, name in enumerate(names) if (match := pattern.fullmatch(name))
-            }
-            here = {
-                position: Column(names[position], column.kind)
-                for position, month in months.items()
-                if 1 <= month <= MONTHS
-            }
-            wanted = f"{column.name}_1"
-            there = wanted in names
-        else:
-            name = next((name for name in (column.name, *column.aliases) if name in names), None)
-            here = {} if name is None else {names.index(name): column}
-            wanted, there = " or ".join((column.name, *column.aliases)), name is not None
-        if column.required and not there:
+        known_as = (column.name, *column.aliases)
+        name = next((name for name in known_as if name in names), None)
+        if name is not None and names.count(name) > 1:
+            raise BadFile(f"{file}, line 1: column {name.upper()} is there twice.")
+        if name is not None:
+            found[names.index(name)] = column
+        elif column.required:
             raise BadFile(
-                f"{file}, line 1: column {wanted.upper()} is missing. There is: {', '.join(names)[:200].upper()}."
+                f"{file}, line 1: column {' or '.join(known_as).upper()} is missing. "
+                f"There is: {', '.join(names)[:200].upper()}."
             )
-        if twice := next((names[position] for position in here if names.count(names[position]) > 1), None):
-            raise BadFile(f"{file}, line 1: column {twice.upper()} is there twice.")
-        found |= here
     return found
 
 
@@ -229,14 +221,14 @@ def written(connection: duckdb.DuckDBPyConnection, path: Path, names: Sequence[s
     )  # fmt: skip
 
 
-def typed(raw: Any, source: Source, columns: Mapping[int, Column], *extra: Any) -> Any:
+def typed(raw: Any, source: Source, columns: Mapping[int, Column]) -> Any:
     """The columns with their types, by our names, and ``problems``: a digit of base 4 for each, see ``OUTCOMES``.
 
     Columns that the file need not have and has not are there, without a value.
     """
     from duckdb import ColumnExpression, ConstantExpression, FunctionExpression
 
-    read = raw.select(*extra, *(ColumnExpression(f"c{position}") for position in columns), *(
+    read = raw.select(*(ColumnExpression(f"c{position}") for position in columns), *(
         FunctionExpression(f"read_{column.kind}", ColumnExpression(f"c{position}")).alias(column.name)
         for position, column in columns.items()
     ))  # fmt: skip
@@ -249,7 +241,7 @@ def typed(raw: Any, source: Source, columns: Mapping[int, Column], *extra: Any) 
     kept = [ColumnExpression(name) for name in read.columns if not re.fullmatch(r"c\d+", name)]
     absent = [
         ConstantExpression(None).cast(TYPES[column.kind]).alias(column.name)
-        for column in source.columns if not column.monthly and column not in columns.values()
+        for column in source.columns if column not in columns.values()
     ]  # fmt: skip
     return read.select(*kept, *absent, problems.alias("problems"))
 

@@ -111,7 +111,8 @@ class CleanRawSources(ChurnStage):
     stage = "clean_raw_sources"
     code = (
         "pipelines/churn/sources.py", "pipelines/churn/cleaning.py", "sql/churn/values.sql", "sql/churn/users.sql",
-        "sql/churn/monthly.sql", "sql/churn/evaluate.sql", "sql/churn/no_evaluate.sql",
+        "sql/churn/visits.sql", "sql/churn/balances.sql", "sql/churn/evaluate.sql", "sql/churn/no_evaluate.sql",
+        "sql/churn/write_parquet.sql",
     )  # fmt: skip
 
     @property

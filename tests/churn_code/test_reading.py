@@ -58,11 +58,14 @@ def test_both_dialects_say_the_same(dialect: dict[str, bytes]) -> None:
         "estado": "córdoba", "inversion": "investing", "spent_ml": Decimal(100), "recency_ml": date(2019, 4, 1),
         "frequency_ml": Decimal(2), **logins(made.user(54018)),
     }  # fmt: skip
-    assert sorted(made.rows("monthly")) == [
-        (54018, "mau_ml", 1, Decimal(1)), (54018, "mau_mp", 1, Decimal(7)), (54018, "mau_mp", 2, Decimal(8)),
-        (54018, "plata_cuenta", 1, Decimal("99.5")),
-    ]  # fmt: skip
+    assert made.rows("visits") == [(54018, *year(7, 8), *year(1))]
+    assert made.rows("balances") == [(54018, *year(Decimal("99.5")))]
     assert (made.told["payments"], made.told["dropped"], made.told["future"], made.told["users"]) == (2, 0, 0, 1)
+
+
+def year(*values: object) -> list[object]:
+    """From the last month backwards, as far as a file may tell."""
+    return [*values, *[None] * (12 - len(values))]
 
 
 def logins(user: dict[str, Any]) -> dict[str, Any]:
@@ -193,17 +196,15 @@ def test_text_that_no_database_takes_is_not_read() -> None:
 
 
 def test_months_beyond_a_year_are_not_needed() -> None:
-    months = range(1, 20)
-    header = ("CUS_CUST_ID_BUY", *(f"MAU_{app}_{month}" for app in ("ML", "MP") for month in months))
-    made = clean(active_user=csv_text("active_user", [(1, *months, *months)], header), dinero_cuenta=[])
-    assert {row[1:3]: row[3] for row in made.rows("monthly")} == {
-        (f"mau_{app}", month): month for app in ("mp", "ml") for month in range(1, 13)
-    }
+    told = range(1, 20)
+    header = ("CUS_CUST_ID_BUY", *(f"MAU_{app}_{month}" for app in ("ML", "MP") for month in told))
+    made = clean(active_user=csv_text("active_user", [(1, *told, *told)], header))
+    assert made.rows("visits") == [(1, *year(*range(1, 13)), *year(*range(1, 13)))]
 
 
 def test_months_may_have_gaps_but_not_at_the_start() -> None:
-    made = clean(active_user=b"CUS_CUST_ID_BUY,MAU_MP_1,MAU_MP_3,MAU_ML_1\n1,5,6,7\n", dinero_cuenta=[])
-    assert sorted(made.rows("monthly")) == [(1, "mau_ml", 1, 7), (1, "mau_mp", 1, 5), (1, "mau_mp", 3, 6)]
+    made = clean(active_user=b"CUS_CUST_ID_BUY,MAU_MP_1,MAU_MP_3,MAU_ML_1\n1,5,6,7\n")
+    assert made.rows("visits") == [(1, *year(5, None, 6), *year(7))]
 
 
 # Lines --------------------------------------------------------------------------------------------------------------
@@ -221,7 +222,7 @@ def test_the_last_line_of_a_user_counts() -> None:
     user = made.user()
     assert (user["gender"], user["rango_edad"], user["tarjetas"], user["estado"]) == ("male", None, "c", None)
     assert (user["inversion"], user["spent_ml"], user["recency_ml"], user["frequency_ml"]) == ("banned", 3, None, 3)
-    assert made.rows("monthly") == [(1, "plata_cuenta", 1, 9)]
+    assert made.rows("balances") == [(1, *year(9))]
     assert made.rows("evaluate") == [(1, 1)], "nothing is known of who is named last without a value"
     assert made.told["duplicates"] == 1 + 1 + 2 + 2
     assert made.told["users"] == 2

@@ -27,7 +27,7 @@ assert features.runs_on_spark(0)
 tables = []
 for engine in (features.on_duckdb, features.on_spark):
     with engine(store, clean["folder"]) as ask:
-        tables.append(features.with_defaults(ask("features", values)))
+        tables.append(ask("features", values))
 print(json.dumps({"rows": tables[0].num_rows, "equal": tables[0].equals(tables[1])}))
 """
 STOP = """
