@@ -238,12 +238,13 @@ def typed(raw: Any, source: Source, columns: Mapping[int, Column]) -> Any:
         text, value = ColumnExpression(f"c{position}"), ColumnExpression(column.name)
         outcome = FunctionExpression("outcome", text, value, FunctionExpression(f"plain_{column.kind}", text))
         problems = problems + outcome.cast(wide) * ConstantExpression(4**digit).cast(wide)
-    kept = [ColumnExpression(name) for name in read.columns if not re.fullmatch(r"c\d+", name)]
-    absent = [
-        ConstantExpression(None).cast(TYPES[column.kind]).alias(column.name)
-        for column in source.columns if column not in columns.values()
+    there = columns.values()
+    ours = [
+        ColumnExpression(column.name) if column in there
+        else ConstantExpression(None).cast(TYPES[column.kind]).alias(column.name)
+        for column in source.columns
     ]  # fmt: skip
-    return read.select(*kept, *absent, problems.alias("problems"))
+    return read.select(*ours, problems.alias("problems"))
 
 
 @dataclass(frozen=True)
