@@ -83,11 +83,15 @@ def csv_text(table: str, rows: Rows, header: Sequence[str] | None = None) -> byt
 
 
 def write_files(folder: Path, **given: Rows | bytes | None) -> Place:
-    """The files: rows under ``HEADERS``, or bytes as they are; None is no file, and ``GOOD`` stands for the rest."""
+    """The files: rows under ``HEADERS``, or bytes as they are; None is no file, and ``GOOD`` stands for the rest.
+
+    Where there is no row, a line of nobody stands: a file must have one.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for table, content in {**GOOD, **given}.items():
         if content is not None:
-            written = content if isinstance(content, bytes) else csv_text(table, content)
+            nobody = [("",) * len(HEADERS[table])]
+            written = content if isinstance(content, bytes) else csv_text(table, list(content) or nobody)
             (folder / FILES[table]).write_bytes(written)
     return Place(str(folder))
 

@@ -108,6 +108,8 @@ def _load(connection: duckdb.DuckDBPyConnection, source: Source, path: Path, max
         table = connection.table(source.table)
         outcome = sources.outcomes(table, source.file, columns)
         sources.refuse_unreadable(path, raw, outcome, columns, max_bad_share)
+    if not outcome.rows:
+        raise BadFile(f"{source.file}, line 1: the file has a header and no row. Look whether its export is whole.")
     return outcome
 
 

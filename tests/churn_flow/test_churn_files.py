@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.churn.sources import SOURCES
-from tests.churn import World
+from tests.churn import DATE, World
 from tests.helpers import luigi, python
 
 FILES = [source.file for source in SOURCES]
@@ -93,6 +93,18 @@ def test_a_broken_file_leaves_the_tables_of_before(world: World) -> None:
     assert {source.table: seeded(world, source.table) for source in SOURCES} == before
 
 
+def test_seed_takes_any_header_that_names_its_columns(world: World) -> None:
+    """A column without a name, one of PostgreSQL's own, one that is longer than it can have."""
+    long = "months_" * 12
+    lines = (world.files / "EVALUATE.csv").read_text(encoding="utf-8").splitlines()[1:]
+    text = "\n".join([f"CUS_CUST_ID_BUY,CHURN,,XMIN,{long}", *(f"{line},1,2,3" for line in lines)])
+    (world.files / "EVALUATE.csv").write_text(text + "\n", encoding="utf-8")
+    world.command("seed")
+    assert list(world.rows("SELECT * FROM raw.evaluate LIMIT 1")[0]) == [
+        "cus_cust_id_buy", "churn", "column_3", "xmin_", long[:63],
+    ]  # fmt: skip
+
+
 # Where the files are ----------------------------------------------------------------------------------------------
 
 
@@ -167,6 +179,38 @@ def test_a_place_that_is_neither_a_folder_nor_on_s3_is_refused(world: World) -> 
     for setting in ("CHURN_DATA_ROOT", "ARTIFACTS_URL"):
         refused = world.luigi("ChurnFeatureStore", code=2, **{setting: "https://host/files"})
         assert "https://host/files is no place that can be used" in refused.err
+
+
+def test_what_cannot_be_written_to_is_told_before_it_is_worked_for(world: World) -> None:
+    world.edit("DEMOGRAFICOS.csv", lambda text: text + text.splitlines()[1] + "\n")
+    refused = world.luigi("ChurnFeatureStore", "--date", DATE, code=2, ARTIFACTS_URL="/proc/nowhere")
+    assert "/proc/nowhere" in refused.err
+    assert "Look at ARTIFACTS_URL." in refused.err
+    assert refused.stages == []
+
+
+@pytest.mark.parametrize("table", ["payments", "users", "evaluate"])
+def test_a_damaged_file_of_ours_is_named_and_made_anew_once_it_is_removed(world: World, table: str) -> None:
+    path = world.artifacts / world.record("clean_raw_sources")["folder"] / f"{table}.parquet"
+    path.write_bytes(path.read_bytes()[:-40])
+    refused = world.luigi("ChurnFeatureStore", "--date", "2019-03-10", code=30)
+    assert f"{path.parent}" in refused.err
+    assert "is damaged (" in refused.err
+    path.unlink()
+    assert world.ran("ChurnFeatureStore", "--date", "2019-03-10") == ["clean_raw_sources", "build_weekly_features"]
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["http://me:{}@127.0.0.1:9", "postgresql://me:{}@127.0.0.1:9/kpi", "mysql+nodriver://me:{}@127.0.0.1:9/kpi"],
+)
+def test_no_message_shows_the_password_of_mlflow(world: World, where: str) -> None:
+    secret = "s3cr3t-w0rd"
+    argv = ("-m", "luigi", "--module", "pipelines", "ChurnTraining", "--date", DATE)
+    refused = world.run(*argv, MLFLOW_TRACKING_URI=where.format(secret))
+    assert refused.code in (30, 35), refused.err
+    assert "127.0.0.1:9" in refused.err
+    assert secret not in refused.err + refused.out
 
 
 def test_status_knows_both_flows(lived: World) -> None:

@@ -62,6 +62,25 @@ def test_a_small_gain_is_skipped_and_promoted_where_a_small_gain_is_enough(world
     assert world.versions() == ["1", "2", "3", "4"], "what was forgotten is done again"
 
 
+def test_a_production_that_cannot_be_read_just_now_is_not_replaced(world: World) -> None:
+    """A share that is away for a minute is no reason to promote what is worse."""
+    model, aside = world.logged("2"), world.folder / "aside"
+    model.rename(aside)
+    refused = world.luigi("ChurnTraining", "--date", DATE, code=30, CHURN_REG_PARAMS="0.02")
+    assert refused.stages == LEARNING[:1]
+    assert world.aliases() == {"production": "2", "previous": "1"}
+    aside.rename(model)
+    assert world.train(CHURN_REG_PARAMS="0.02").stages == [LEARNING[1], *SKIPPED]
+
+
+def test_a_production_that_cannot_score_todays_features_is_replaced(world: World) -> None:
+    facts = world.logged("2") / "artifacts" / "coefficients.json"
+    facts.write_text(facts.read_text().replace("spent_90d", "spent_of_old"))
+    world.train(CHURN_REG_PARAMS="0.02")
+    assert "production cannot be compared: version 2 cannot score today's features (" in told(world)["reason"]
+    assert world.aliases() == {"production": "3", "previous": "2"}
+
+
 def test_a_rollback_changes_places_and_the_next_run_does_not_undo_it(world: World) -> None:
     first = world.command("models", "rollback", "churn-model")
     assert "churn-model: version 1 is production again" in first.out

@@ -64,12 +64,25 @@ def test_a_label_is_there_where_it_can_be_known(lived: World) -> None:
     assert rows["labels"] == 2
 
 
-@pytest.mark.parametrize("root", ["ChurnFeatureStore", "ChurnTraining"])
+def test_a_week_that_another_run_replaced_is_not_done(world: World) -> None:
+    """The files change, one week of a range is done from them, and the files are again what they were."""
+    store = ("ChurnFeatureStore", "--date", FOUR[-1], "--weeks", "4")
+    world.luigi(*store)
+    before, payments = features(world), (world.files / "PAYMENTS.csv").read_bytes()
+    world.edit("PAYMENTS.csv", lambda text: "".join(text.splitlines(keepends=True)[:30_000]))
+    world.luigi("ChurnFeatureStore", "--date", FOUR[1])
+    assert features(world) != before
+    (world.files / "PAYMENTS.csv").write_bytes(payments)
+    assert world.ran(*store) == ["clean_raw_sources", "build_weekly_features"]
+    assert features(world) == before
+    assert world.ran(*store) == []
+
+
+@pytest.mark.parametrize("root", ["ChurnFeatureStore", "ChurnTraining", "ChurnDriftReport"])
 def test_a_date_before_the_payments_is_refused_in_words(world: World, root: str) -> None:
     refused = world.luigi(root, "--date", "2018-05-26", code=30)
     assert "Nobody paid in the 90 days before 2018-0" in refused.err
-    if root == "ChurnFeatureStore":
-        assert "The payments go from 2018-12-01 to 2019-05-31." in refused.err
+    assert "The payments go from 2018-12-01 to 2019-05-31." in refused.err
 
 
 # churn-logreg -----------------------------------------------------------------------------------------------------
@@ -85,6 +98,12 @@ def test_churn_logreg_learns_from_the_sundays_before_its_date(world: World) -> N
         "2019-04-07", "2019-04-14", "2019-04-21", "2019-04-28", "2019-05-05", "2019-05-12", "2019-05-19", "2019-05-26",
     ]  # fmt: skip
     assert world.record("train_logreg")["rows"] == built["labelled"]
+
+
+def test_churn_logreg_is_not_trained_on_a_handful(world: World) -> None:
+    refused = world.luigi("ChurnLogregTraining", "--date", "2018-12-02", "--lookback-weeks", "1", code=30)
+    assert "at least 50 are needed" in refused.err
+    assert world.versions("churn-logreg") == ["1"]
 
 
 def test_a_weeks_cohort_is_scored_whole_and_once(world: World) -> None:
