@@ -72,6 +72,19 @@ class DateParameter(luigi.DateParameter):
         return str(dt)  # the year in four digits, before 1000 too
 
 
+class WholeNumber(luigi.IntParameter):
+    """A number from 1 to ``most``; ``option`` is what a user types."""
+
+    def __init__(self, option: str, most: int, **others: Any) -> None:
+        super().__init__(**others)
+        self.option, self.most = option, most
+
+    def parse(self, value: str) -> int:
+        if not (value.isascii() and value.isdigit() and 1 <= int(value) <= self.most):
+            raise console.refused(UsageError(f"{self.option} {value!r}: write a whole number from 1 to {self.most}."))
+        return int(value)
+
+
 class FlowTask(luigi.Task):
     """What every task of a flow has: its date, and a flow whose lock a run holds."""
 

@@ -116,7 +116,7 @@ def _of_drift(root: ChurnRoot) -> Rows:
     from pipelines.churn import tasks
 
     found, made = root.details_of(tasks.RunDriftReport), root.details_of(tasks.BuildCurrentSnapshot)
-    against = f"{len(made['weeks'])} weeks" if made["weeks"] else "itself and noise: there is no week before"
+    against = _span(made["weeks"]) if made["weeks"] else "itself and noise: there is no week before"
     rows = [
         ("current snapshot, against", f"{made['snapshot']}, {against}"),
         ("drift", "yes" if found["drift_detected"] else "no"),

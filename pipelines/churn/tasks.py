@@ -10,7 +10,7 @@ import luigi
 
 from pipelines import console
 from pipelines.errors import PipelineError, UsageError
-from pipelines.stage import FlowTask, Root, Stage, Versions, text_version
+from pipelines.stage import FlowTask, Root, Stage, Versions, WholeNumber, text_version
 from pipelines.targets import Details, RecordTarget
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pipelines.warehouse import Connection
 
 REFERENCE_WEEKS = 8  # snapshots before the current one that drift is measured against
+MOST_WEEKS = 1040  # that one command does
 KEPT = 3  # generations of clean tables, with what was made of them
 FEATURE_CODE = ("pipelines/churn/features.py", "sql/churn/features.sql")
 
@@ -27,15 +28,6 @@ def _settings() -> Settings:
     from pipelines.settings import settings
 
     return settings()
-
-
-class WeeksParameter(luigi.IntParameter):
-    """A number of weeks, 1 or more."""
-
-    def parse(self, value: str) -> int:
-        if not (value.isascii() and value.isdigit() and 1 <= int(value) <= 1040):
-            raise console.refused(UsageError(f"--weeks or --lookback-weeks {value!r}: write 1 to 1040."))
-        return int(value)
 
 
 class ChurnTask(FlowTask):
@@ -404,7 +396,7 @@ class LogDriftResult(ChurnStage):
 class WeeklyTask(ChurnTask):
     """A weekly snapshot, and as many before it as are asked for."""
 
-    weeks = WeeksParameter(default=1, description="weekly snapshots, the last one that of --date")
+    weeks = WholeNumber("--weeks", MOST_WEEKS, default=1, description="weekly snapshots, the last one that of --date")
 
     def snapshots(self) -> list[date]:
         """Oldest first. The last one is the week of the date; those before it are Sundays."""
@@ -498,10 +490,10 @@ class TrainLogreg(ChurnStage):
         "pipelines/churn/lifecycle.py",
         "sql/churn/read_features.sql",
     )
-    lookback_weeks = WeeksParameter(
-        default=None,  # type: ignore[arg-type]
+    lookback_weeks = WholeNumber(
+        "--lookback-weeks", MOST_WEEKS, default=None,
         description="weekly snapshots to train on; default: CHURN_LOOKBACK_WEEKS",
-    )
+    )  # fmt: skip
 
     @classmethod
     def default_of(cls, name: str) -> Any:

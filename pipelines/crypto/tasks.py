@@ -9,7 +9,7 @@ import luigi
 
 from pipelines import console
 from pipelines.errors import MissingInput, UsageError
-from pipelines.stage import FlowTask, Refusal, Root, Stage, Versions
+from pipelines.stage import FlowTask, Refusal, Root, Stage, Versions, WholeNumber
 from pipelines.targets import Details
 
 if TYPE_CHECKING:
@@ -34,23 +34,14 @@ class PolicyParameter(luigi.Parameter[str]):
         return value
 
 
-class DaysParameter(luigi.IntParameter):
-    """A number of days, 1 or more."""
-
-    def parse(self, value: str) -> int:
-        if not (value.isascii() and value.isdigit() and 1 <= int(value) <= 3660):
-            raise console.refused(UsageError(f"--window-days {value!r}: write a whole number from 1 to 3660."))
-        return int(value)
-
-
 class CryptoTask(FlowTask):
     """The parameters of the flow."""
 
     flow = "crypto"
-    window_days = DaysParameter(
-        default=None,  # type: ignore[arg-type]
+    window_days = WholeNumber(
+        "--window-days", 3660, default=None,
         description="days to look back, the date included; default: CRYPTO_WINDOW_DAYS",
-    )
+    )  # fmt: skip
     source = luigi.OptionalParameter(
         default=None, description="CSV, CSV.gz or Parquet file to load into raw history first"
     )

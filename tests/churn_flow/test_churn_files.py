@@ -150,7 +150,7 @@ def test_real_files_that_vanished_are_not_replaced_by_generated_ones(world: Worl
     [
         ("ChurnTraining", ("--date", "2019-02-30"), {}, "--date '2019-02-30'"),
         ("ChurnBatchScore", ("--date", "today"), {}, "--date 'today'"),
-        ("ChurnFeatureStore", ("--weeks", "0"), {}, "--weeks or --lookback-weeks '0'"),
+        ("ChurnFeatureStore", ("--weeks", "0"), {}, "--weeks '0': write a whole number from 1 to 1040."),
         ("ChurnFeatureStore", ("--weeks", "2.5"), {}, "weeks '2.5'"),
         ("ChurnBatchScore", ("--weeks", "9999"), {}, "weeks '9999'"),
         ("ChurnLogregTraining", ("--lookback-weeks", "-8"), {}, "weeks '-8'"),
