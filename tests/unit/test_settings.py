@@ -129,6 +129,18 @@ def test_a_wrong_connection_string_is_refused_without_showing_it(monkeypatch, ds
     assert SECRET not in str(refusal.value)
 
 
+def test_what_a_library_says_of_mlflow_is_told_without_the_password(monkeypatch) -> None:
+    from sqlalchemy.exc import OperationalError
+
+    from pipelines import tracking
+
+    where = f"postgresql://me:{SECRET}@db.internal:5432/kpi"
+    set_settings(monkeypatch, MLFLOW_TRACKING_URI=where)
+    with pytest.raises(tracking.TrackingUnreachable, match=r"db\.internal") as refusal, tracking.plainly():
+        raise OperationalError(f"cannot connect to {where}: no route to host", None, OSError())
+    assert SECRET not in str(refusal.value)
+
+
 def test_a_secret_is_not_shown_with_another_settings_mistake(monkeypatch) -> None:
     set_settings(monkeypatch, POSTGRES_DSN=f"postgresql://me:{SECRET}@db/kpi", MAX_REJECT_SHARE="x")
     with pytest.raises(UsageError, match="MAX_REJECT_SHARE") as refusal:
