@@ -247,6 +247,13 @@ def on_spark(store: Place, folder: str) -> Iterator[Any]:
 def in_sparks_words(query: str) -> str:
     """The text of ``sql/churn/<query>.sql`` in Spark's dialect; values stay parameters."""
     import sqlglot
+    from sqlglot import exp
+
+    def from_one(node: exp.Expr) -> exp.Expr:
+        """A place in a list counts from 1 in DuckDB; in Spark's brackets from 0, in its function from 1."""
+        if isinstance(node, exp.Bracket):
+            return exp.Anonymous(this="ELEMENT_AT", expressions=[node.this, *node.expressions])
+        return node
 
     text = (sources.SQL_DIR / f"{query}.sql").read_text(encoding="utf-8")
-    return sqlglot.transpile(text, read="duckdb", write="spark", comments=False)[0]
+    return sqlglot.parse_one(text, read="duckdb").transform(from_one).sql(dialect="spark", comments=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pyarrow
@@ -11,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from pipelines.churn import features
+from pipelines.artifacts import Place
+from pipelines.churn import features, synthetic
 from pipelines.churn.features import FEATURES
 from tests.churn_code.customers import CUTOFFS, extracts, frame_of
-from tests.churn_files import TODAY, clean, days_from
+from tests.churn_files import TODAY, clean, clean_place, days_from
 
 CUTOFF = date(2019, 6, 1)
 
@@ -49,6 +51,23 @@ def test_spark_and_duckdb_answer_the_same(spark: Any, data: st.DataObject) -> No
         assert theirs.schema.names == ours.schema.names
         assert theirs.schema.types == ours.schema.types
         assert theirs.to_pydict() == ours.to_pydict()
+
+
+@pytest.mark.parametrize("cutoff", [CUTOFF, date(2019, 5, 2), date(2019, 2, 3)])
+def test_spark_and_duckdb_answer_the_same_where_every_feature_tells_something(
+    spark: Any,
+    cutoff: date,
+    tmp_path: Path,  # noqa: ARG001 - it is started
+) -> None:
+    """Also of months: those of an extract made after the cutoff are looked up further back."""
+    synthetic.generate(tmp_path / "files", 300)
+    made = clean_place(Place(str(tmp_path / "files")), tmp_path / "store")
+    with features.on_spark(made.store, made.told["folder"]) as ask:
+        found = ask("features", features.bound(cutoff, made.told["known_until"]))
+    expected = made.frame(cutoff)
+    assert found.to_pydict() == expected.to_pydict()
+    if cutoff == CUTOFF:
+        assert [name for name in expected.column_names if len(set(expected[name].to_pylist())) < 2] == []
 
 
 # Borders, by hand ---------------------------------------------------------------------------------------------------
