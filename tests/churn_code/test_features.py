@@ -55,9 +55,9 @@ def test_spark_and_duckdb_answer_the_same(spark: Any, data: st.DataObject) -> No
 
 @pytest.mark.parametrize("cutoff", [CUTOFF, date(2019, 5, 2), date(2019, 2, 3)])
 def test_spark_and_duckdb_answer_the_same_where_every_feature_tells_something(
-    spark: Any,
+    spark: Any,  # noqa: ARG001 - it is started
     cutoff: date,
-    tmp_path: Path,  # noqa: ARG001 - it is started
+    tmp_path: Path,
 ) -> None:
     """Also of months: those of an extract made after the cutoff are looked up further back."""
     synthetic.generate(tmp_path / "files", 300)

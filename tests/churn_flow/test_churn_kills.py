@@ -11,6 +11,18 @@ from tests import churn
 from tests.churn import CRUDE, DATE, TRAINING, World
 
 ARGV = ("-m", "luigi", "--module", "pipelines", "ChurnTraining", "--date", DATE)
+EIGHT = "2019-05-26, 8 weeks"  # what churn-logreg of DATE learns from
+REST = {  # the other tasks: their stages, and the keys of their records
+    "ChurnDriftReport": {"build_current_snapshot": DATE, "run_drift_report": DATE, "log_drift_result": DATE},
+    "ChurnFeatureStore": {"build_weekly_features": DATE},
+    "ChurnLogregTraining": {"build_weekly_features": EIGHT, "train_logreg": EIGHT, "promote_logreg": EIGHT},
+    "ChurnBatchScore": {"score_cohort": DATE},
+}
+LEFT = (
+    "SELECT to_jsonb(f) - 'created_at' AS row FROM features.churn_weekly_features AS f ORDER BY 1",
+    "SELECT to_jsonb(s) - 'created_at' AS row FROM ops.churn_scoring AS s ORDER BY 1",
+    "SELECT to_jsonb(d) - 'created_at' - 'report_path' AS row FROM ops.churn_drift AS d ORDER BY 1",
+)
 
 
 @pytest.fixture
@@ -54,6 +66,27 @@ def test_a_training_killed_in_every_stage_ends_as_the_undisturbed_one(lived: Wor
     assert (last["decision"], last["version"], last["run_id"]) == ("promote", "1", trained["run_id"])
     assert last["inputs"] == lived.record("clean_raw_sources")["sources"]
     assert not list(killed.artifacts.rglob("*new-*")), "no half of a file"
+
+
+def test_the_rest_of_the_life_killed_in_every_stage_ends_as_the_undisturbed_one(lived: World, tmp_path: Path) -> None:
+    killed = World(tmp_path, "killed")
+    killed.luigi("ChurnFeatureStore", "--date", "2019-03-10")  # files, clean tables, and a week that is of no matter
+    killed.execute("TRUNCATE features.churn_weekly_features")
+    for root, stages in REST.items():
+        argv = ("-m", "luigi", "--module", "pipelines", root, "--date", DATE)
+        for stage, key in stages.items():
+            with churn.unrecorded(killed, stage, key) as waits:
+                run = killed.start(*argv)
+                churn.wait_for(waits, run)
+                churn.kill(run)
+        assert killed.luigi(root, "--date", DATE).stages == list(stages)[-1:]
+    for left in LEFT:
+        assert killed.rows(left) == lived.rows(left)
+        assert killed.rows(left)
+    assert killed.record("train_logreg")["metrics"] == lived.record("train_logreg")["metrics"]
+    assert killed.versions("churn-logreg") == ["1"]
+    assert killed.aliases("churn-logreg") == {"production": "1"}
+    assert Path(killed.record("run_drift_report")["path"]).is_file()
 
 
 def _recorded(world: World) -> set[str]:
