@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,12 +56,14 @@ def session() -> SparkSession:
 
     if current := SparkSession.getActiveSession():
         return current
+    import psutil
     from pyspark import SparkContext
     from pyspark.java_gateway import launch_gateway
 
     os.environ["JAVA_HOME"] = java_home()
     log = settings().make_home() / "spark.log"
     conf = _conf()
+    children, interrupt = set(psutil.Process().children()), signal.getsignal(signal.SIGINT)
     try:
         with log.open("ab") as sink:
             gateway = launch_gateway(conf, popen_kwargs={"stdout": sink, "stderr": sink})
@@ -67,9 +71,19 @@ def session() -> SparkSession:
         context.setLogLevel("ERROR")
         return SparkSession(context)
     except Exception as error:
+        said = str(error).splitlines()
+        cause = next((line.removeprefix(": ") for line in said if line.startswith(": ")), said[0])
         raise SparkUnreachable(
-            f"Spark at {settings().spark_master_url} did not start: {str(error).splitlines()[0][:300]}. Its log: {log}."
+            f"Spark at {settings().spark_master_url} did not start: {cause[:300].rstrip('.')}. "
+            f"Look at SPARK_MASTER_URL, and into its log: {log}."
         ) from error
+    except BaseException:  # Ctrl-C: a Java that was just starting would wait for us for ever
+        for child in set(psutil.Process().children()) - children:
+            child.kill()
+        raise
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, interrupt)  # PySpark's handler asks Java in the midst of another question
 
 
 def url(path: str) -> str:

@@ -85,15 +85,15 @@ def _clean_payments(
         outcome = sources.outcomes(clean, source.file, columns)
         sources.refuse_unreadable(path, raw, outcome, columns, max_bad_share)
         days = sources.rows_per_day(clean.filter("cus_cust_id_buy IS NOT NULL"), "fecha")
-        last = sources.last_day(days, today)
-        if last is None:
+        usual = sources.usual_days(days, today)
+        if not usual:
             raise BadFile(
                 f"{source.file}: none of its {outcome.rows:,} rows has a customer and a day not after {today}."
             )
     return outcome, {
         "payments": sum(days.values()), "dropped": outcome.rows - sum(days.values()),
         "future": sum(count for day, count in days.items() if day > today),
-        "first_day": str(min(days)), "last_day": str(last),
+        "first_day": str(usual[0]), "last_day": str(usual[-1]),
     }  # fmt: skip
 
 

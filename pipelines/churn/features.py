@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LABEL_DAYS = 30  # training: active in so many days up to the snapshot; features stop before them
 CHURN_DAYS = 60  # weekly: churned is who pays nothing for so many days after the cutoff
+CHURN_WEEKS = math.ceil(CHURN_DAYS / 7)  # so many weekly snapshots have no label yet where EVALUATE does not tell it
 HISTORY_DAYS = 90  # a customer belongs to a cohort who paid in so many days before its cutoff
 MONTH_DAYS = 30  # what an extract calls a month back
 

@@ -255,8 +255,12 @@ def conclude(
 # churn-logreg -----------------------------------------------------------------------------------------------------
 
 
-def train_logreg(tx: Connection, snapshots: Sequence[str], fingerprint: str) -> Details:
-    """Fit the pipeline on weekly snapshots, and judge it, and production, on the customers held out.
+def train_logreg(tx: Connection, snapshots: Sequence[str], weeks: int, fingerprint: str) -> Details:
+    """Fit the pipeline on the last weekly snapshots that have labels, and judge it, and production, on who is held out.
+
+    Args:
+        snapshots: those that may be learnt from, oldest first.
+        weeks: how many to learn from.
 
     Raises:
         CannotTrain: no labels that differ.
@@ -268,6 +272,8 @@ def train_logreg(tx: Connection, snapshots: Sequence[str], fingerprint: str) -> 
 
     rows = weekly.read(tx, [date.fromisoformat(day) for day in snapshots])
     rows = rows[rows["labeled_churn"].notna()]
+    labelled = sorted(rows["snapshot_date"].astype(str).unique())[-weeks:]
+    rows = rows[rows["snapshot_date"].astype(str).isin(labelled)]
     seen, holdout = rows[~rows["holdout"]], rows[rows["holdout"]]
     with tracking.plainly():
         experiment = tracking.experiment(EXPERIMENTS[CHURN_LOGREG])
@@ -277,9 +283,9 @@ def train_logreg(tx: Connection, snapshots: Sequence[str], fingerprint: str) -> 
             training.require_enough(logreg.labels(seen), labels)
             model = logreg.fit(seen)
             found = training.metrics(labels, logreg.probabilities(model, holdout))
-            with _run(experiment, f"churn-logreg {snapshots[-1]}", fingerprint, {}) as run_id:
+            with _run(experiment, f"churn-logreg {labelled[-1]}", fingerprint, {}) as run_id:
                 mlflow.log_params({
-                    "first_snapshot": snapshots[0], "last_snapshot": snapshots[-1], "weeks": len(snapshots),
+                    "first_snapshot": labelled[0], "last_snapshot": labelled[-1], "weeks": len(labelled),
                     "rows_training": len(seen), "rows_holdout": len(holdout),
                 })  # fmt: skip
                 mlflow.log_metrics({**found, "churned_share": float(rows["labeled_churn"].mean())})
@@ -298,7 +304,7 @@ def train_logreg(tx: Connection, snapshots: Sequence[str], fingerprint: str) -> 
             return training.metrics(logreg.labels(holdout), scores)["roc_auc"]
 
         return {
-            "rows": len(rows), "run_id": run_id, "version": version, "metrics": metrics,
+            "rows": len(rows), "snapshots": labelled, "run_id": run_id, "version": version, "metrics": metrics,
             "candidate_auc": metrics["roc_auc"],
             **_of_production(CHURN_LOGREG, None if current == version else current, auc),
         }  # fmt: skip

@@ -136,8 +136,11 @@ def promote(model: str, version: str, instead_of: str | None) -> None:
     client.set_registered_model_alias(model, PRODUCTION, version)
 
 
-def rollback(model: str) -> tuple[str, str]:
+def rollback(model: str, production: str | None) -> tuple[str, str]:
     """Make the previous version production again, and production the previous.
+
+    Args:
+        production: the version that was production when this was asked for.
 
     Returns:
         The version that is production now, and the one that was.
@@ -145,12 +148,18 @@ def rollback(model: str) -> tuple[str, str]:
     Raises:
         UsageError: there is no such model.
         MissingInput: it has no previous version.
+        PipelineError: another version has become production since.
     """
     if model not in MODELS:
         raise UsageError(f"{model} is no model of ours: choose {' or '.join(MODELS)}.")
     current, previous = tracking.version_of(model, PRODUCTION), tracking.version_of(model, PREVIOUS)
     if current is None or previous is None or previous == current:
         raise MissingInput(f"{model}: there is no previous version to go back to.")
+    if current != production:
+        raise PipelineError(
+            f"{model}: version {current} has become production meanwhile; it was {production or 'none'}. Nothing was "
+            "changed: look at `python -m pipelines models`, and type it again."
+        )
     client = tracking.client()
     client.set_registered_model_alias(model, PRODUCTION, previous)
     client.set_registered_model_alias(model, PREVIOUS, current)

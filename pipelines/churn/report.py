@@ -144,7 +144,7 @@ def _of_logreg(root: ChurnRoot) -> Rows:
     trained, decided = stage.details(), root.sibling(tasks.PromoteLogreg).details()
     production = trained["production_auc"]
     return [
-        (f"churn-logreg (version {trained['version']}) trained on", _span(stage.weekly().details()["snapshots"])),
+        (f"churn-logreg (version {trained['version']}) trained on", _span(trained["snapshots"])),
         ("its AUC; that of production", f"{trained['candidate_auc']:.4f}; {_auc(production)}"),
         ("its decision", f"{'promoted' if decided['promote'] else 'not promoted'}: {decided['reason']}"),
     ]  # fmt: skip
@@ -282,9 +282,10 @@ def roll_back(model: str) -> None:
     """Make the previous version production again; not while a training is at work."""
     from pipelines import warehouse
 
+    production = tracking.version_of(model, registry.PRODUCTION)
     warehouse.lock("churn", console.note)
     with tracking.plainly():
-        now, was = registry.rollback(model)
+        now, was = registry.rollback(model, production)
     console.result(
         f"{model}: version {now} is production again; version {was} is the previous one, and one rollback away."
     )

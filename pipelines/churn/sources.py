@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SQL_DIR = ROOT / "sql" / "churn"
 MAX_HEADER_BYTES = 1 << 16
+MAX_LINE_BYTES = 1 << 30  # beyond any line that DuckDB takes
 MONTHS = 12  # months back of which a file may tell; what is further back is not needed
 MEMORY = "600MB"  # of DuckDB; beyond it, it works on disk
 TYPES = {"id": "BIGINT", "day": "DATE", "amount": "DECIMAL(18,4)", "flag": "INTEGER", "text": "VARCHAR"}
@@ -282,7 +283,7 @@ def refuse_unreadable(
         bad, there = outcome.of(column.name, "unreadable"), outcome.rows - outcome.of(column.name, "missing")
         if bad > max_bad_share * there:
             row, value = _first_unreadable(raw, position, column)
-            line = _line_of(path, row)
+            line = _line_of(path, row, header(path)[1])
             raise BadFile(
                 f"{outcome.file}, line {line}, column {column.name.upper()}: {value[:60]!r} is no {column.kind}. So it "
                 f"is with {bad:,} of the {there:,} values there: more than CHURN_MAX_BAD_SHARE={max_bad_share:g}. "
@@ -302,10 +303,11 @@ def _first_unreadable(raw: Any, position: int, column: Column) -> tuple[int, str
     return int(row), str(value)
 
 
-def _line_of(path: Path, row: int) -> int:
+def _line_of(path: Path, row: int, delimiter: str) -> int:
     """The line on which a row starts: blank lines are none, and a quoted value may hold line ends."""
+    csv.field_size_limit(MAX_LINE_BYTES)
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader, before = csv.reader(file), 0
+        reader, before = csv.reader(file, delimiter=delimiter), 0
         for fields in reader:
             row -= bool(fields)
             if row < 0:
@@ -362,13 +364,13 @@ def rows_per_day(relation: Any, day: str) -> dict[date, int]:
     return dict(relation.filter(f"{day} IS NOT NULL").aggregate(f"{day}, count(*)", day).fetchall())
 
 
-def last_day(rows: Mapping[date, int], today: date) -> date | None:
-    """The last day not after today that is no slip of the pen; None where there is none."""
+def usual_days(rows: Mapping[date, int], today: date) -> list[date]:
+    """The days not after today that are no slip of the pen, in order."""
     past = {day: count for day, count in rows.items() if day <= today}
     enough = UNUSUAL * sum(past.values()) / max(1, len(past))
-    return max((day for day, count in past.items() if count >= enough), default=None)
+    return sorted(day for day, count in past.items() if count >= enough)
 
 
 def known_until(relation: Any, days: Sequence[str], today: date) -> date | None:
     """The last day of which these columns tell; None where they tell of none."""
-    return max(filter(None, (last_day(rows_per_day(relation, day), today) for day in days)), default=None)
+    return max((last for day in days for last in usual_days(rows_per_day(relation, day), today)[-1:]), default=None)

@@ -512,7 +512,12 @@ class TrainLogreg(ChurnStage):
         return sundays(self.snapshot(), 1)[0]
 
     def weekly(self) -> BuildWeeklyFeatures:
-        return self.sibling(BuildWeeklyFeatures, date=self.last_sunday(), weeks=self.lookback_weeks)
+        """As many weeks as are to be learnt from; and those that have no label yet, where only time will tell it."""
+        from pipelines.churn.features import CHURN_WEEKS
+        from pipelines.churn.sources import EVALUATE
+
+        unlabelled = 0 if self.files().exists(EVALUATE.file) else CHURN_WEEKS
+        return self.sibling(BuildWeeklyFeatures, date=self.last_sunday(), weeks=self.lookback_weeks + unlabelled)
 
     def requires(self) -> Stage:
         return self.weekly()
@@ -528,7 +533,8 @@ class TrainLogreg(ChurnStage):
     def work(self, tx: Connection) -> Details:
         from pipelines.churn import lifecycle
 
-        return lifecycle.train_logreg(tx, self.weekly().details()["snapshots"], self.fingerprint())
+        snapshots = self.weekly().details()["snapshots"]
+        return lifecycle.train_logreg(tx, snapshots, self.lookback_weeks, self.fingerprint())
 
 
 class PromoteLogreg(TrainLogreg):

@@ -156,7 +156,11 @@ def fit(data: pyarrow.Table, dataset: str, reg_params: Sequence[float], elastic_
     points = list(product(reg_params, elastic_net_params))
     try:
         with ThreadPoolExecutor(spark.cores() + 1) as threads:  # a driver waits more than it works
-            grid = list(threads.map(lambda point: learn(training, point), points))
+            try:
+                grid = list(threads.map(lambda point: learn(training, point), points))
+            except BaseException:
+                spark.session().sparkContext.cancelAllJobs()  # threads are waited for
+                raise
     finally:
         training.unpersist()
     two = 0 < labels.sum() < len(labels)  # among few customers the validation rows may be all alike

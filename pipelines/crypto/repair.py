@@ -13,7 +13,11 @@ from pipelines.warehouse import connection, query
 def forget_date(run_date: date) -> int:
     """Drop the records of a date's stages; return how many there were. No row of data is touched."""
     dropped = connection().execute(query("forget_date"), {"run_date": str(run_date)}).rowcount
-    console.result(f"{dropped} records of {run_date} are forgotten: its next run does everything again.")
+    console.result(
+        f"{dropped} records of {run_date} are forgotten: its next run does everything again."
+        if dropped
+        else f"Nothing is recorded of {run_date}. Churn is recorded by snapshot: see `python -m pipelines status`."
+    )
     return dropped
 
 

@@ -231,6 +231,13 @@ def test_a_few_unreadable_values_are_counted_and_one_too_many_is_refused() -> No
     )
 
 
+def test_the_line_of_a_value_is_told_whatever_stands_before_it() -> None:
+    """Line ends within values, blank lines, a delimiter of their own, a field that is longer than Python's limit."""
+    before = '1;2019-05-01;5;;"of two\nlines; or so"\n\n' + f"1;2019-05-01;5;;{'x' * 200_000}\n"
+    text = "CUS_CUST_ID_BUY;FECHA;SPENT;DESCUENTO;NOTE\n" + before + "1;soon;5;;\n" * 3
+    assert of_file("payments", text.encode()).startswith("PAYMENTS.csv, line 6, column FECHA: 'soon' is no day.")
+
+
 # What stays ---------------------------------------------------------------------------------------------------------
 
 HEADER_LINE, LINE = GOOD_FILES["payments"].splitlines(keepends=True)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.churn.features import snapshot_of, sundays, week_of, weeks_before
+from pipelines.churn.sources import usual_days
 
 DAYS = st.dates(date(2000, 1, 1), date(2100, 1, 1))
 SUNDAY = date(2019, 6, 2)
@@ -72,6 +73,14 @@ def test_the_weeks_before_a_cutoff_are_before_it() -> None:
     """The snapshot itself is no reference for its own drift."""
     assert weeks_before(SUNDAY, 2, date(2019, 1, 1)) == [date(2019, 5, 19), date(2019, 5, 26)]
     assert weeks_before(SUNDAY + timedelta(days=1), 2, date(2019, 1, 1)) == [date(2019, 5, 26), SUNDAY]
+
+
+def test_where_payments_begin_and_end_a_slip_of_the_pen_does_not_count() -> None:
+    """A day of the year 19, or one of next month, with a row where others have hundreds."""
+    rows = {date(2019, 5, day): 200 for day in range(1, 21)}
+    slips = {date(19, 5, 1): 1, date(2019, 5, 30): 1, date(2019, 6, 20): 300}
+    assert usual_days({**rows, **slips}, today=date(2019, 6, 1)) == sorted(rows)
+    assert usual_days({date(2019, 6, 20): 300}, today=date(2019, 6, 1)) == []
 
 
 def test_weeks_begin_when_a_week_has_been_paid_in() -> None:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests import churn
-from tests.churn import CRUDE, DATE, TRAINING, World
+from tests.churn import CRUDE, DATE, LINE, TRAINING, World
 
 ARGV = ("-m", "luigi", "--module", "pipelines", "ChurnTraining", "--date", DATE)
+INTERRUPTIBLE = f"""
+import signal, sys, luigi.cmdline
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv = ["luigi", *{ARGV[2:]!r}]
+luigi.cmdline.luigi_run()
+"""  # where the tests run in the background of a shell, SIGINT is ignored
 EIGHT = "2019-05-26, 8 weeks"  # what churn-logreg of DATE learns from
 REST = {  # the other tasks: their stages, and the keys of their records
     "ChurnDriftReport": {"build_current_snapshot": DATE, "run_drift_report": DATE, "log_drift_result": DATE},
@@ -87,6 +97,34 @@ def test_the_rest_of_the_life_killed_in_every_stage_ends_as_the_undisturbed_one(
     assert killed.versions("churn-logreg") == ["1"]
     assert killed.aliases("churn-logreg") == {"production": "1"}
     assert Path(killed.record("run_drift_report")["path"]).is_file()
+
+
+def test_ctrl_c_ends_a_training_in_one_line_and_leaves_no_java(world: World) -> None:
+    """While Java starts, and while it works."""
+
+    def javas(session: int) -> list[int]:
+        return [pid for pid in psutil.pids() if _session_of(pid) == session and psutil.Process(pid).name() == "java"]
+
+    finished = "SELECT count(*) FROM runs WHERE status = 'FINISHED'"
+    before = world.mlflow(finished)
+    for wait in (0, 8):
+        run = world.start("-c", INTERRUPTIBLE, CHURN_REG_PARAMS=",".join(f"0.{point}" for point in range(10, 60)))
+        churn.wait_for(lambda run=run: bool(javas(run.pid)), run)
+        time.sleep(wait)
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=120)
+        assert run.returncode == 130, said
+        assert [line for line in said.splitlines() if not LINE.match(line)] == []
+        assert "Interrupted" in said.splitlines()[-1]
+        assert javas(run.pid) == []
+    assert world.mlflow(finished) == before
+
+
+def _session_of(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return 0
 
 
 def _recorded(world: World) -> set[str]:

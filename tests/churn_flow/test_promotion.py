@@ -92,6 +92,14 @@ def test_a_rollback_changes_places_and_the_next_run_does_not_undo_it(world: Worl
     assert world.aliases() == {"production": "2", "previous": "1"}
 
 
+def test_a_rollback_that_waited_for_a_training_does_not_undo_what_it_promoted(world: World) -> None:
+    """It was typed to leave the version that was production then."""
+    typed = "from pipelines.churn import registry; registry.rollback('churn-model', '1')"
+    refused = world.start("-c", typed)
+    assert "version 2 has become production meanwhile; it was 1. Nothing was changed" in refused.communicate()[1]
+    assert world.aliases() == {"production": "2", "previous": "1"}
+
+
 def test_models_lists_the_versions_with_their_metrics_and_who_is_production(lived: World) -> None:
     lines = [line.split() for line in lived.command("models").out.splitlines() if line.strip().startswith("churn-")]
     assert [line[:3] for line in lines] == [

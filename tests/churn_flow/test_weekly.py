@@ -100,6 +100,17 @@ def test_churn_logreg_learns_from_the_sundays_before_its_date(world: World) -> N
     assert world.record("train_logreg")["rows"] == built["labelled"]
 
 
+def test_without_the_ground_truth_churn_logreg_learns_from_weeks_that_time_has_labelled(world: World) -> None:
+    """Eight of them, as many as with it: those of the last 60 days have no label yet."""
+    (world.files / "EVALUATE.csv").unlink()
+    done = world.luigi("ChurnLogregTraining", "--date", DATE)
+    assert world.record("train_logreg")["snapshots"] == [
+        "2019-02-10", "2019-02-17", "2019-02-24", "2019-03-03", "2019-03-10", "2019-03-17", "2019-03-24", "2019-03-31",
+    ]  # fmt: skip
+    assert "8 weeks, 2019-02-10 to 2019-03-31" in done.out
+    assert world.versions("churn-logreg") == ["1", "2"]
+
+
 def test_churn_logreg_is_not_trained_on_a_handful(world: World) -> None:
     refused = world.luigi("ChurnLogregTraining", "--date", "2018-12-02", "--lookback-weeks", "1", code=30)
     assert "at least 50 are needed" in refused.err
