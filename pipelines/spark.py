@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -63,7 +64,8 @@ def session() -> SparkSession:
     os.environ["JAVA_HOME"] = java_home()
     log = settings().make_home() / "spark.log"
     conf = _conf()
-    children, interrupt = set(psutil.Process().children()), signal.getsignal(signal.SIGINT)
+    logging.getLogger().addFilter(_is_no_interrupted_question)
+    children, interrupt = set(psutil.Process().children(recursive=True)), signal.getsignal(signal.SIGINT)
     try:
         with log.open("ab") as sink:
             gateway = launch_gateway(conf, popen_kwargs={"stdout": sink, "stderr": sink})
@@ -78,12 +80,17 @@ def session() -> SparkSession:
             f"Look at SPARK_MASTER_URL, and into its log: {log}."
         ) from error
     except BaseException:  # Ctrl-C: a Java that was just starting would wait for us for ever
-        for child in set(psutil.Process().children()) - children:
+        for child in set(psutil.Process().children(recursive=True)) - children:
             child.kill()
         raise
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, interrupt)  # PySpark's handler asks Java in the midst of another question
+
+
+def _is_no_interrupted_question(record: logging.LogRecord) -> bool:
+    """What py4j logs at Ctrl-C, with its traceback; the command says itself that it was interrupted."""
+    return "while sending command" not in str(record.msg)
 
 
 def url(path: str) -> str:

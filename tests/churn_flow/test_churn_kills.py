@@ -16,10 +16,9 @@ from tests.churn import CRUDE, DATE, LINE, TRAINING, World
 
 ARGV = ("-m", "luigi", "--module", "pipelines", "ChurnTraining", "--date", DATE)
 INTERRUPTIBLE = f"""
-import signal, sys, luigi.cmdline
+import signal, luigi.cmdline
 signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.argv = ["luigi", *{ARGV[2:]!r}]
-luigi.cmdline.luigi_run()
+luigi.cmdline.luigi_run({[*ARGV[2:]]!r})
 """  # where the tests run in the background of a shell, SIGINT is ignored
 EIGHT = "2019-05-26, 8 weeks"  # what churn-logreg of DATE learns from
 REST = {  # the other tasks: their stages, and the keys of their records
@@ -116,6 +115,10 @@ def test_ctrl_c_ends_a_training_in_one_line_and_leaves_no_java(world: World) -> 
         assert run.returncode == 130, said
         assert [line for line in said.splitlines() if not LINE.match(line)] == []
         assert "Interrupted" in said.splitlines()[-1]
+        for _ in range(100):  # one that was at work sees a moment later that it is alone
+            if not javas(run.pid):
+                break
+            time.sleep(0.1)
         assert javas(run.pid) == []
     assert world.mlflow(finished) == before
 

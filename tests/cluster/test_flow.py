@@ -28,7 +28,8 @@ tables = []
 for engine in (features.on_duckdb, features.on_spark):
     with engine(store, clean["folder"]) as ask:
         tables.append(ask("features", values))
-print(json.dumps({"rows": tables[0].num_rows, "equal": tables[0].equals(tables[1])}))
+same = [(table.schema.types, table.to_pydict()) for table in tables]
+print(json.dumps({"rows": tables[0].num_rows, "equal": same[0] == same[1]}))
 """
 STOP = """
 import os
