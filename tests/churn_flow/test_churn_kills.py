@@ -102,7 +102,8 @@ def test_ctrl_c_ends_a_training_in_one_line_and_leaves_no_java(world: World) -> 
     """While Java starts, and while it works."""
 
     def javas(session: int) -> list[int]:
-        return [pid for pid in psutil.pids() if _session_of(pid) == session and psutil.Process(pid).name() == "java"]
+        named = (process.pid for process in psutil.process_iter(["name"]) if process.info["name"] == "java")
+        return [pid for pid in named if _session_of(pid) == session]
 
     finished = "SELECT count(*) FROM runs WHERE status = 'FINISHED'"
     before = world.mlflow(finished)
