@@ -272,8 +272,9 @@ def train_logreg(tx: Connection, snapshots: Sequence[str], weeks: int, fingerpri
 
     rows = weekly.read(tx, [date.fromisoformat(day) for day in snapshots])
     rows = rows[rows["labeled_churn"].notna()]
-    labelled = sorted(rows["snapshot_date"].astype(str).unique())[-weeks:]
-    rows = rows[rows["snapshot_date"].astype(str).isin(labelled)]
+    days = rows["snapshot_date"].astype(str)
+    labelled = sorted(days.unique())[-weeks:]
+    rows = rows[days.isin(labelled)]
     seen, holdout = rows[~rows["holdout"]], rows[rows["holdout"]]
     with tracking.plainly():
         experiment = tracking.experiment(EXPERIMENTS[CHURN_LOGREG])
