@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup crypto churn seed test bench-crypto bench-churn lock clean
+.PHONY: help setup crypto churn airflow seed test bench-crypto bench-churn lock clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ $(VENV)/.ready: requirements/bootstrap.txt requirements/dev.txt
 	  { echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv"; exit 2; }
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements/dev.txt
-	@$(BIN)/python -c 'import pathlib, site; pathlib.Path(site.getsitepackages()[0], "kpi-delivery.pth").write_text(str(pathlib.Path.cwd()))'
+	@$(BIN)/python -c 'import pathlib, site; pathlib.Path(site.getsitepackages()[0], "kpi-delivery.pth").write_text(f"{pathlib.Path.cwd()}\nimport scripts.airflow_home\n")'
 	@touch $@
 
 setup: $(VENV)/.ready  ## make .venv from the hash-locked requirements
@@ -28,6 +28,9 @@ crypto: setup  ## run the crypto flow on the embedded PostgreSQL
 
 churn: setup  ## the whole life of the churn model: train, drift, features, scores
 	@$(BIN)/luigi --module pipelines Churn
+
+airflow: setup  ## a local Airflow with the DAGs; Ctrl-C stops it
+	@exec $(BIN)/python -m scripts.airflow_up
 
 seed: setup  ## load the churn files into raw.* as they are, for SQL
 	@$(BIN)/python -m pipelines seed

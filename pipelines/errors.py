@@ -8,12 +8,14 @@ class PipelineError(Exception):
     """A failure that is told in plain words, without a traceback."""
 
     exit_code = 30  # task_failed
+    time_may_mend = True  # the same may work a little later, without anybody's help
 
 
 class UsageError(PipelineError):
     """An option or a setting is wrong."""
 
     exit_code = 2
+    time_may_mend = False
 
 
 class AlreadyRunning(PipelineError):
@@ -26,6 +28,7 @@ class MissingInput(PipelineError):
     """A file that was named is not there."""
 
     exit_code = 20
+    time_may_mend = False
 
 
 class WarehouseUnreachable(PipelineError):
@@ -37,9 +40,13 @@ class WarehouseUnreachable(PipelineError):
 class GateFailed(PipelineError):
     """Data broke a rule: production was not touched, the evidence is kept."""
 
+    time_may_mend = False
+
 
 class MassDeactivation(PipelineError):
     """A merge would deactivate more of production than is believable."""
+
+    time_may_mend = False
 
 
 class Interrupted(PipelineError):

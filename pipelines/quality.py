@@ -67,6 +67,7 @@ def _load() -> Any:
     if "great_expectations" in sys.modules:
         return sys.modules["great_expectations"]
     os.environ["GX_ANALYTICS_ENABLED"] = "False"
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)  # it logs hundreds of lines while it is imported
     stand_ins: dict[str, Any] = {name: _Later(name) for name in ("scipy.stats", "altair")} | {"pyspark": None}
     stand_ins = {name: module for name, module in stand_ins.items() if name not in sys.modules}
     sys.modules.update(stand_ins)

@@ -14,6 +14,8 @@ import hashlib
 import json
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 Versions = dict[str, Any]
 Task = TypeVar("Task", bound="FlowTask")
+Each = TypeVar("Each")
 _pinned: dict[str, Versions] = {}
 _began: dict[str, datetime] = {}  # by flow: when this run took its lock, by the clock of the database
 
@@ -53,6 +56,14 @@ def text_version(files: tuple[str, ...]) -> str:
     from pipelines.settings import ROOT
 
     return hashlib.sha256(b"\0".join((ROOT / name).read_bytes() for name in files)).hexdigest()
+
+
+def in_order(last: Each, before: Callable[[Each], Iterable[Each]]) -> list[Each]:
+    """``last`` and all that comes before it, each once, first to last; of tasks, or of their classes."""
+    found: dict[Each, None] = {}
+    for each in before(last):
+        found |= dict.fromkeys(in_order(each, before))
+    return [*found, last]
 
 
 def digest(facts: object) -> str:
@@ -83,6 +94,19 @@ class WholeNumber(luigi.IntParameter):
         if not (value.isascii() and value.isdigit() and 1 <= int(value) <= self.most):
             raise console.refused(UsageError(f"{self.option} {value!r}: write a whole number from 1 to {self.most}."))
         return int(value)
+
+
+class OneOf(luigi.Parameter[str]):
+    """One of some words; ``option`` is what a user types."""
+
+    def __init__(self, option: str, words: tuple[str, ...], **others: Any) -> None:
+        super().__init__(**others)
+        self.option, self.words = option, words
+
+    def parse(self, value: str) -> str:
+        if value not in self.words:
+            raise console.refused(UsageError(f"{self.option} {value!r}: write {' or '.join(self.words)}."))
+        return value
 
 
 class FlowTask(luigi.Task):
@@ -128,8 +152,10 @@ class Stage(FlowTask):
     """One step of a flow. Subclasses name it, say what decides its result, and do its work in a few lines."""
 
     stage: ClassVar[str]  # the task id in Airflow
+    after: ClassVar[tuple[type[Stage], ...]] = ()  # the stages that come before it
     code: ClassVar[tuple[str, ...]] = ()  # files whose text decides the result
     lock: ClassVar[str | None] = None  # the query that locks what is read
+    makes: ClassVar[tuple[str, ...]] = ()  # the data sets that others find when it is done, by the names they know
 
     # What a subclass says ------------------------------------------------------------------------------------------
 
@@ -137,6 +163,10 @@ class Stage(FlowTask):
     def key(self) -> str:
         """Which of the stage's runs this is."""
         raise NotImplementedError
+
+    def requires(self) -> list[Stage]:
+        """The stages of ``after``, with this one's parameters."""
+        return [self.sibling(stage) for stage in self.after]
 
     def decided_by(self) -> dict[str, Any]:
         """Parameters and settings that decide the result."""
@@ -148,7 +178,7 @@ class Stage(FlowTask):
 
     def inputs(self) -> list[Stage]:
         """The stages whose results this one reads; the others that it requires only come before it."""
-        return list(luigi.task.flatten(self.requires()))
+        return self.requires()
 
     def still_there(self) -> bool:
         """Whether what the record speaks of still exists; only for results that may be overwritten."""
@@ -161,6 +191,10 @@ class Stage(FlowTask):
     def work(self, tx: Connection) -> Details | Refusal:
         """Do it, within the transaction that the record commits with; return what the record should tell."""
         raise NotImplementedError
+
+    def told_of(self, dataset: str) -> Details:  # noqa: ARG002
+        """What others are told of a data set that this stage makes; besides what its record tells."""
+        return {}
 
     # What every stage does -----------------------------------------------------------------------------------------
 
@@ -183,19 +217,28 @@ class Stage(FlowTask):
 
     def fresh(self) -> bool:
         """Whether this stage and all before it were done on their inputs as they are now."""
-        if not all(stage.fresh() for stage in luigi.task.flatten(self.requires())):
+        if not all(stage.fresh() for stage in self.requires()):
             return False
         if not self.wanted():
             return True
         record = self.record()
         return record is not None and record.fingerprint == self.fingerprint()
 
-    def complete(self) -> bool:
+    def is_done(self) -> bool:
+        """Whether there is nothing left to do.
+
+        Raises:
+            PipelineError: it cannot be told.
+        """
         from pipelines import warehouse
 
-        begin_run(self)
-        with console.refusing(), warehouse.plainly(self.stage):
+        with warehouse.plainly(self.stage):
             return self.fresh() and (not self.wanted() or self.still_there())
+
+    def complete(self) -> bool:
+        with console.refusing():
+            begin_run(self)
+            return self.is_done()
 
     def run(self) -> None:
         """Run this stage alone; do nothing where it is complete.
@@ -204,23 +247,43 @@ class Stage(FlowTask):
             PipelineError: the work was refused; its evidence is kept, no record is left.
         """
         _pinned.pop(self.task_id, None)  # an earlier stage of this run may have changed what was there when it began
-        if self.complete():
-            return
+        if not self.complete():
+            self.perform()
+
+    def perform(self) -> None:
+        """Do the work and leave the record, in one transaction.
+
+        Raises:
+            PipelineError: as in ``run``.
+        """
         from pipelines import warehouse
 
-        started = time.monotonic()
         with console.stage(self.stage, self.key, self.quiet) as say:
             with warehouse.plainly(self.stage), warehouse.transaction(self.lock) as tx:
-                _pinned[self.task_id] = self.sources(tx)
-                outcome = self.work(tx)
-                if isinstance(outcome, Refusal):
-                    self.output().forget()  # of an earlier attempt under another policy, say
-                else:
-                    seconds = time.monotonic() - started
-                    self.output().write(tx, self.fingerprint(), outcome, seconds)
+                outcome = self._do(tx)
             if isinstance(outcome, Refusal):
                 raise outcome.error
             say(outcome)
+
+    def perform_within(self, tx: Connection) -> None:
+        """Do it as a part of another stage, in its transaction; nothing where it is done."""
+        _pinned.pop(self.task_id, None)
+        if not (self.fresh() and self.still_there()):
+            self._do(tx)
+
+    def _do(self, tx: Connection) -> Details | Refusal:
+        started = time.monotonic()
+        _pinned[self.task_id] = self.sources(tx)
+        outcome = self.work(tx)
+        if isinstance(outcome, Refusal):
+            self.output().forget()  # of an earlier attempt under another policy, say
+        else:
+            self.output().write(tx, self.fingerprint(), outcome, time.monotonic() - started)
+        return outcome
+
+    def forget(self) -> None:
+        """Let what was done be done again."""
+        self.output().forget()
 
     def ran_for(self) -> float | None:
         """Seconds that the stage took in this run; None where it had nothing to do."""
@@ -242,7 +305,8 @@ class Root(FlowTask):
     _reported = False
 
     def complete(self) -> bool:
-        begin_run(self)
+        with console.refusing():
+            begin_run(self)
         return self._reported
 
     def run(self) -> None:
@@ -254,11 +318,51 @@ class Root(FlowTask):
         raise NotImplementedError
 
 
+class Goal(Root):
+    """A root that is one stage, and all before it."""
+
+    last: ClassVar[type[Stage]]
+
+    def requires(self) -> Stage:
+        return self.sibling(self.last)
+
+    def stages(self) -> list[Stage]:
+        """The stages of this run, first to last."""
+        return in_order(self.requires(), lambda stage: stage.requires())
+
+
 def begin_run(task: FlowTask) -> None:
-    """The first question of a run takes the flow's lock; what is asked and done after that is one run."""
+    """The first question of a run takes the flow's lock; what is asked and done after that is one run.
+
+    Raises:
+        PipelineError: the run cannot begin.
+    """
     from pipelines import warehouse
 
-    with console.refusing(), warehouse.plainly(f"The {task.flow} flow"):
+    with warehouse.plainly(f"The {task.flow} flow"):
         if warehouse.lock(task.flow, console.note):
             _began[task.flow] = warehouse.one(warehouse.connection(), "clock", {})["now"]
             task.check()
+
+
+@contextmanager
+def part_of_run(seen: Mapping[str, Versions]) -> Iterator[dict[str, Versions]]:
+    """A part of a run that other processes share: it sees the sources in the versions that they saw.
+
+    Yields:
+        What has been seen so far, for the parts that follow. At the end the lock of the flow is free.
+    """
+    from pipelines import warehouse
+
+    _forget_run()
+    _pinned.update(seen)
+    try:
+        yield _pinned
+    finally:
+        _forget_run()
+        warehouse.close()
+
+
+def _forget_run() -> None:
+    _pinned.clear()
+    luigi.task_register.Register.clear_instance_cache()

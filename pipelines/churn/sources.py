@@ -36,6 +36,8 @@ OUTCOMES = ("read", "missing", "unreadable", "rewritten")  # the digits of `prob
 class BadFile(PipelineError):
     """A file cannot be read as what it should be; nothing was made of it."""
 
+    time_may_mend = False
+
 
 @dataclass(frozen=True)
 class Column:
@@ -146,6 +148,16 @@ def sha256(root: Place, file: str) -> str:
     """
     with root.local(file) as path, path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def count_lines(root: Place, file: str) -> int:
+    """Lines after the header."""
+    with root.local(file) as path, path.open("rb") as content:
+        blocks = iter(lambda: content.read(1 << 20), b"")
+        ends, last = 0, b"\n"
+        for block in blocks:
+            ends, last = ends + block.count(b"\n"), block[-1:]
+    return max(0, ends - (last == b"\n"))
 
 
 # Reading the header -----------------------------------------------------------------------------------------------

@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import luigi
-
 from pipelines import console
 from pipelines.errors import PipelineError, UsageError
-from pipelines.stage import FlowTask, Root, Stage, Versions, WholeNumber, text_version
+from pipelines.stage import FlowTask, Goal, Root, Stage, Versions, WholeNumber, text_version
 from pipelines.targets import Details, RecordTarget
 
 if TYPE_CHECKING:
@@ -91,7 +89,7 @@ class ChurnStage(ChurnTask, Stage):
         return str(self.snapshot())
 
     def still_there(self) -> bool:
-        return all(stage.still_there() for stage in luigi.task.flatten(self.requires()))
+        return all(stage.still_there() for stage in self.requires())
 
 
 # The clean tables -------------------------------------------------------------------------------------------------
@@ -141,20 +139,14 @@ class CleanRawSources(ChurnStage):
         return {**told, "sources": seen}
 
 
-class FromCleanTables(ChurnStage):
-    """A stage that begins with the clean tables."""
-
-    def requires(self) -> Stage:
-        return self.sibling(CleanRawSources)
-
-
 # Training churn-model ---------------------------------------------------------------------------------------------
 
 
-class FeatureEngineering(FromCleanTables):
+class FeatureEngineering(ChurnStage):
     """Features before the cutoff, labels after it, and the weeks before as reference."""
 
     stage = "feature_engineering"
+    after = (CleanRawSources,)
     code = (
         *FEATURE_CODE, "sql/churn/active.sql", "sql/churn/label_training.sql",
     )  # fmt: skip
@@ -187,13 +179,11 @@ class TrainSparkModel(ChurnStage):
     """The best of the grid is a version of churn-model, with all that is known of it."""
 
     stage = "train_spark_model"
+    after = (FeatureEngineering,)
     code = (
         "pipelines/churn/training.py", "pipelines/churn/linear_model.py", "pipelines/churn/explain.py",
         "pipelines/churn/drift.py", "pipelines/churn/lifecycle.py",
     )  # fmt: skip
-
-    def requires(self) -> Stage:
-        return self.sibling(FeatureEngineering)
 
     def decided_by(self) -> dict[str, Any]:
         chosen = _settings()
@@ -207,6 +197,12 @@ class TrainSparkModel(ChurnStage):
 
         return super().still_there() and tracking.run_is_there(self.details()["run_id"])
 
+    def forget(self) -> None:
+        from pipelines.churn import lifecycle
+
+        lifecycle.let_train_again(self.record())
+        super().forget()
+
     def work(self, tx: Connection) -> Details:  # noqa: ARG002
         from pipelines.churn import lifecycle
 
@@ -218,10 +214,8 @@ class EvaluateCandidate(ChurnStage):
     """Candidate and production are judged on the same customers."""
 
     stage = "evaluate_candidate"
+    after = (TrainSparkModel,)
     code = ("pipelines/churn/lifecycle.py",)
-
-    def requires(self) -> Stage:
-        return self.sibling(TrainSparkModel)
 
     def work(self, tx: Connection) -> Details:  # noqa: ARG002
         from pipelines.churn import lifecycle
@@ -233,10 +227,8 @@ class DecidePromotion(ChurnStage):
     """The branch: promote or skip, and why."""
 
     stage = "decide_promotion"
+    after = (EvaluateCandidate,)
     code = ("pipelines/churn/registry.py",)
-
-    def requires(self) -> Stage:
-        return self.sibling(EvaluateCandidate)
 
     def decided_by(self) -> dict[str, Any]:
         return {"min_delta": _settings().churn_promotion_min_delta}
@@ -252,10 +244,8 @@ class DecidePromotion(ChurnStage):
 class Branch(ChurnStage):
     """One of the two ways after the decision; the other one has nothing to do."""
 
+    after = (DecidePromotion,)
     promotes: ClassVar[bool]
-
-    def requires(self) -> Stage:
-        return self.sibling(DecidePromotion)
 
     def wanted(self) -> bool:
         decided = self.sibling(DecidePromotion).record()
@@ -273,6 +263,7 @@ class PromoteModel(Branch):
     """The candidate is production; the one that was is one command away."""
 
     stage = "promote_model"
+    makes = ("churn-model",)
     promotes = True
 
     def work(self, tx: Connection) -> Details:  # noqa: ARG002
@@ -297,13 +288,11 @@ class NotifyTraining(ChurnStage):
     """People know."""
 
     stage = "notify_success"
+    after = (PromoteModel, SkipPromotion)
 
     @property
     def key(self) -> str:
         return f"churn {self.snapshot()}"
-
-    def requires(self) -> list[Stage]:
-        return [self.sibling(PromoteModel), self.sibling(SkipPromotion)]
 
     def inputs(self) -> list[Stage]:
         return [self.sibling(DecidePromotion)]
@@ -320,7 +309,7 @@ class NotifyTraining(ChurnStage):
 # Drift ------------------------------------------------------------------------------------------------------------
 
 
-class BuildCurrentSnapshot(FromCleanTables):
+class BuildCurrentSnapshot(ChurnStage):
     """The newest weekly snapshot, and those of the weeks before it."""
 
     stage = "build_current_snapshot"
@@ -330,13 +319,17 @@ class BuildCurrentSnapshot(FromCleanTables):
     def key(self) -> str:
         return str(self.week())
 
+    def inputs(self) -> list[Stage]:
+        return [self.sibling(CleanRawSources)]
+
     def still_there(self) -> bool:
         made = self.details()
-        return super().still_there() and all(map(self.store().exists, [made["frame"], *made["reference"]]))
+        return all(map(self.store().exists, [made["frame"], *made["reference"]]))
 
-    def work(self, tx: Connection) -> Details:  # noqa: ARG002
+    def work(self, tx: Connection) -> Details:
         from pipelines.churn import features
 
+        self.sibling(CleanRawSources).perform_within(tx)
         clean, week = self.clean(), self.week()
         weeks = features.weeks_before(week, REFERENCE_WEEKS, date.fromisoformat(clean["first_day"]))
         frame, *reference = (features.frame(self.store(), clean, self.frame_version(), day) for day in (week, *weeks))
@@ -348,14 +341,13 @@ class RunDriftReport(ChurnStage):
     """Evidently has compared them; the report is a page."""
 
     stage = "run_drift_report"
+    after = (BuildCurrentSnapshot,)
+    makes = ("drift-report",)
     code = ("pipelines/churn/drift.py", "pipelines/churn/lifecycle.py")
 
     @property
     def key(self) -> str:
         return str(self.week())
-
-    def requires(self) -> Stage:
-        return self.sibling(BuildCurrentSnapshot)
 
     def decided_by(self) -> dict[str, Any]:
         return {"sample": _settings().churn_drift_sample}
@@ -375,14 +367,12 @@ class LogDriftResult(ChurnStage):
     """The result is a row of ``ops.churn_drift``."""
 
     stage = "log_drift_result"
+    after = (RunDriftReport,)
     code = ("sql/churn/note_drift.sql",)
 
     @property
     def key(self) -> str:
         return str(self.week())
-
-    def requires(self) -> Stage:
-        return self.sibling(RunDriftReport)
 
     def work(self, tx: Connection) -> Details:
         from pipelines.churn import lifecycle
@@ -455,14 +445,22 @@ class WeeklyStage(WeeklyTask, ChurnStage):
         sums = {name: sum(week[name] for week in told) for name in self.counts}
         return {**told[-1], **sums, "snapshots": [day for week in told for day in week["snapshots"]]}
 
+    def forget(self) -> None:
+        record = self.record()
+        for snapshot in record.details["snapshots"] if record else ():
+            RecordTarget(self.stage, snapshot).forget()
+        super().forget()
+
     def _alone(self, snapshot: date) -> WeeklyStage:
         return self.sibling(type(self), date=snapshot, weeks=1)
 
 
-class BuildWeeklyFeatures(WeeklyStage, FromCleanTables):
+class BuildWeeklyFeatures(WeeklyStage):
     """The snapshots' rows of ``features.churn_weekly_features`` are what the files say."""
 
     stage = "build_weekly_features"
+    after = (CleanRawSources,)
+    makes = ("features.churn_weekly_features",)
     code = (
         *FEATURE_CODE, "pipelines/churn/weekly.py", "sql/churn/active.sql", "sql/churn/label_weekly.sql",
         "sql/churn/copy_features.sql", "sql/churn/forget_snapshot.sql",
@@ -481,15 +479,9 @@ class BuildWeeklyFeatures(WeeklyStage, FromCleanTables):
         return {**counts, "snapshots": [str(snapshot)]}
 
 
-class TrainLogreg(ChurnStage):
-    """A version of churn-logreg, trained on the weekly snapshots that PostgreSQL holds."""
+class LogregStage(ChurnStage):
+    """A stage of churn-logreg's training; its key is the last week and how many there are."""
 
-    stage = "train_logreg"
-    code: ClassVar[tuple[str, ...]] = (
-        "pipelines/churn/logreg.py",
-        "pipelines/churn/lifecycle.py",
-        "sql/churn/read_features.sql",
-    )
     lookback_weeks = WholeNumber(
         "--lookback-weeks", MOST_WEEKS, default=None,
         description="weekly snapshots to train on; default: CHURN_LOOKBACK_WEEKS",
@@ -511,6 +503,17 @@ class TrainLogreg(ChurnStage):
 
         return sundays(self.snapshot(), 1)[0]
 
+
+class TrainLogreg(LogregStage):
+    """A version of churn-logreg, trained on the weekly snapshots that PostgreSQL holds."""
+
+    stage = "train_logreg"
+    after = (BuildWeeklyFeatures,)
+    code = ("pipelines/churn/logreg.py", "pipelines/churn/lifecycle.py", "sql/churn/read_features.sql")
+
+    def requires(self) -> list[Stage]:
+        return [self.weekly()]
+
     def weekly(self) -> BuildWeeklyFeatures:
         """As many weeks as are to be learnt from; and those that have no label yet, where only time will tell it."""
         from pipelines.churn.features import CHURN_WEEKS
@@ -518,9 +521,6 @@ class TrainLogreg(ChurnStage):
 
         unlabelled = 0 if self.files().exists(EVALUATE.file) else CHURN_WEEKS
         return self.sibling(BuildWeeklyFeatures, date=self.last_sunday(), weeks=self.lookback_weeks + unlabelled)
-
-    def requires(self) -> Stage:
-        return self.weekly()
 
     def decided_by(self) -> dict[str, Any]:
         return {"tracking": _settings().mlflow_tracking_uri}
@@ -530,6 +530,12 @@ class TrainLogreg(ChurnStage):
 
         return super().still_there() and tracking.run_is_there(self.details()["run_id"])
 
+    def forget(self) -> None:
+        from pipelines.churn import lifecycle
+
+        lifecycle.let_train_again(self.record())
+        super().forget()
+
     def work(self, tx: Connection) -> Details:
         from pipelines.churn import lifecycle
 
@@ -537,20 +543,16 @@ class TrainLogreg(ChurnStage):
         return lifecycle.train_logreg(tx, snapshots, self.lookback_weeks, self.fingerprint())
 
 
-class PromoteLogreg(TrainLogreg):
+class PromoteLogreg(LogregStage):
     """It is production if it is better, by the same rule."""
 
     stage = "promote_logreg"
+    after = (TrainLogreg,)
+    makes = ("churn-logreg",)
     code = ("pipelines/churn/registry.py", "pipelines/churn/lifecycle.py")
-
-    def requires(self) -> Stage:
-        return self.sibling(TrainLogreg)
 
     def decided_by(self) -> dict[str, Any]:
         return {"min_delta": _settings().churn_promotion_min_delta}
-
-    def still_there(self) -> bool:
-        return self.sibling(TrainLogreg).still_there()
 
     def work(self, tx: Connection) -> Details:  # noqa: ARG002
         from pipelines.churn import lifecycle
@@ -562,11 +564,10 @@ class ScoreCohort(WeeklyStage):
     """The cohorts' scores by production churn-logreg are in ``ops.churn_scoring``."""
 
     stage = "score_cohort"
+    after = (BuildWeeklyFeatures,)
+    makes = ("ops.churn_scoring",)
     code = ("pipelines/churn/scoring.py", "sql/churn/copy_scores.sql", "sql/churn/forget_scores.sql")
     counts = ("scored", "predicted_to_churn")
-
-    def requires(self) -> Stage:
-        return self.sibling(BuildWeeklyFeatures)
 
     def sources(self, tx: Connection) -> Versions:  # noqa: ARG002
         from pipelines import tracking
@@ -589,16 +590,66 @@ class ScoreCohort(WeeklyStage):
         return {**scoring.score_cohort(tx, snapshot, version), "snapshots": [str(snapshot)], "version": version}
 
 
+# The watchdog -----------------------------------------------------------------------------------------------------
+
+
+class DetectCsvChanges(ChurnStage):
+    """Which of the files changed since they were last taken as seen."""
+
+    stage = "detect_csv_changes"
+    code = ("pipelines/churn/watchdog.py",)
+
+    @property
+    def key(self) -> str:
+        return self.files().url
+
+    def sources(self, tx: Connection) -> Versions:
+        from pipelines.churn import sources, watchdog
+
+        return {"now": sources.hashes(tx, self.files()), "before": watchdog.remembered(self.store())}
+
+    def work(self, tx: Connection) -> Details:  # noqa: ARG002
+        from pipelines.churn import sources, watchdog
+
+        before, now = (self._source_versions()[when] for when in ("before", "now"))
+        rows = {file: sources.count_lines(self.files(), file) for file in now}
+        return {"changed": watchdog.changes(before, now), "first_look": before is None, "now": now, "rows": rows}
+
+
+class EmitDatasetUpdate(ChurnStage):
+    """Those who wait for new files are told, and the files are taken as seen."""
+
+    stage = "emit_dataset_update"
+    after = (DetectCsvChanges,)
+    makes = ("PAYMENTS.csv", "ACTIVE_USER.csv", "DEMOGRAFICOS.csv", "DINERO_CUENTA.csv", "MARKETPLACE_DATA.csv")
+
+    @property
+    def key(self) -> str:
+        return self.files().url
+
+    def wanted(self) -> bool:
+        found = self.sibling(DetectCsvChanges).record()
+        return found is not None and bool(found.details["changed"])
+
+    def work(self, tx: Connection) -> Details:  # noqa: ARG002
+        from pipelines.churn import report, watchdog
+
+        found = self.details_of(DetectCsvChanges)
+        if not self.quiet:
+            report.show_changes(self.files(), found)
+        watchdog.remember(self.store(), found["now"])  # once it has been told, not before
+        return {"changed": len(found["changed"])}
+
+    def told_of(self, dataset: str) -> Details:
+        found = self.details_of(DetectCsvChanges)
+        return {"file": self.files().at(dataset), "sha256": found["now"][dataset], "rows": found["rows"][dataset]}
+
+
 # What a user types ------------------------------------------------------------------------------------------------
 
 
-class ChurnRoot(ChurnTask, Root):
+class ChurnRoot(ChurnTask, Goal):
     """A task that a user types: the stages up to its last one, then a report."""
-
-    last: ClassVar[type[ChurnStage]]
-
-    def requires(self) -> Stage:
-        return self.sibling(self.last)
 
     def report(self) -> None:
         from pipelines.churn.report import show
@@ -634,11 +685,11 @@ class ChurnLogregTraining(ChurnRoot):
     """Trains churn-logreg on the last weekly snapshots and promotes it if it is better."""
 
     last = PromoteLogreg
-    lookback_weeks = TrainLogreg.lookback_weeks
+    lookback_weeks = LogregStage.lookback_weeks
 
     @classmethod
     def default_of(cls, name: str) -> Any:
-        return TrainLogreg.default_of(name)
+        return LogregStage.default_of(name)
 
 
 class ChurnBatchScore(WeeklyTask, ChurnRoot):
@@ -653,8 +704,10 @@ class ChurnBatchScore(WeeklyTask, ChurnRoot):
         super().check()
 
 
-class ChurnWatchdog(ChurnTask, Root):
-    """Tells which of the files changed since it last looked."""
+class ChurnWatchdog(ChurnRoot):
+    """Tells which of the files changed since they were last taken as seen."""
+
+    last = EmitDatasetUpdate
 
     def check(self) -> None:
         from pipelines.churn import sources
@@ -663,14 +716,10 @@ class ChurnWatchdog(ChurnTask, Root):
         sources.present(self.files())  # and generate nothing: that a file is missing is an answer
 
     def report(self) -> None:
-        """Nothing beyond what the run has told."""
+        from pipelines.churn.report import show_unchanged
 
-    def run(self) -> None:
-        from pipelines.churn.report import watch
-
-        with console.refusing():
-            watch(self.files(), self.store(), self.quiet)
-        self._reported = True
+        if not self.sibling(EmitDatasetUpdate).wanted():
+            show_unchanged(self.files())
 
 
 class Churn(ChurnTask, Root):

@@ -26,6 +26,8 @@ MIN_ROWS = 50  # on each side of the holdout, and of each label
 class CannotTrain(PipelineError):
     """The data have too little in them to learn from."""
 
+    time_may_mend = False
+
 
 # The data ---------------------------------------------------------------------------------------------------------
 

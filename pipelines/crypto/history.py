@@ -85,6 +85,8 @@ def fake_purchases(day: date, there: int, rows: int, sites: tuple[str, ...], typ
 class BadFile(PipelineError):
     """A file cannot be read as history; nothing of it was loaded."""
 
+    time_may_mend = False
+
 
 def sha256_of(path: Path) -> str:
     """The content of a file, as what ``ops.loaded_files`` knows it by.

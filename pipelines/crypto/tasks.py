@@ -9,7 +9,7 @@ import luigi
 
 from pipelines import console
 from pipelines.errors import MissingInput, UsageError
-from pipelines.stage import FlowTask, Refusal, Root, Stage, Versions, WholeNumber
+from pipelines.stage import FlowTask, Goal, OneOf, Refusal, Root, Stage, Versions, WholeNumber
 from pipelines.targets import Details
 
 if TYPE_CHECKING:
@@ -25,15 +25,6 @@ def _settings() -> Settings:
     return settings()
 
 
-class PolicyParameter(luigi.Parameter[str]):
-    """halt or quarantine."""
-
-    def parse(self, value: str) -> str:
-        if value not in ("halt", "quarantine"):
-            raise console.refused(UsageError(f"--on-invalid {value!r}: write halt or quarantine."))
-        return value
-
-
 class CryptoTask(FlowTask):
     """The parameters of the flow."""
 
@@ -45,9 +36,8 @@ class CryptoTask(FlowTask):
     source = luigi.OptionalParameter(
         default=None, description="CSV, CSV.gz or Parquet file to load into raw history first"
     )
-    on_invalid = PolicyParameter(
-        default=None,  # type: ignore[arg-type]
-        description="halt or quarantine; default: ON_INVALID",
+    on_invalid = OneOf(
+        "--on-invalid", ("halt", "quarantine"), default=None, description="halt or quarantine; default: ON_INVALID"
     )
     allow_mass_deactivation = luigi.BoolParameter(
         significant=False, description="merge even if most of the window's keys vanish"
@@ -156,6 +146,7 @@ class BuildEventsCandidate(CryptoStage):
     """One snapshot of the rows to judge is in staging, typed."""
 
     stage = "build_events_candidate"
+    after = (RawHistory,)
     lock = "crypto/lock_raw"
     code = (
         "pipelines/crypto/candidate.py", "sql/crypto/copy_window.sql", "sql/crypto/find_repeats.sql",
@@ -164,7 +155,7 @@ class BuildEventsCandidate(CryptoStage):
     )  # fmt: skip
 
     def requires(self) -> list[Stage]:
-        return [self.sibling(RawHistory)] if self.source or not self.no_top_up else []
+        return super().requires() if self.source or not self.no_top_up else []
 
     def inputs(self) -> list[Stage]:
         return []  # whatever fills raw history: its version tells what is there
@@ -202,11 +193,11 @@ class Gate(CryptoStage):
     def still_there(self) -> bool:
         return self.of_snapshot_in_staging()
 
-    def complete(self) -> bool:
+    def is_done(self) -> bool:
         from pipelines import quality
 
-        if complete := super().complete():
-            return complete
+        if done := super().is_done():
+            return done
         quality.load_early()  # it will be needed, and the database has work to do before
         return False
 
@@ -228,10 +219,8 @@ class ValidateRaw(Gate):
     """Great Expectations judged raw history; bad rows are in rejects."""
 
     stage = "ge_validate_raw"
+    after = (BuildEventsCandidate,)
     suite = "suite_raw_history"
-
-    def requires(self) -> Stage:
-        return self.sibling(BuildEventsCandidate)
 
     def work(self, tx: Connection) -> Details | Refusal:
         from pipelines.crypto.gates import validate_raw
@@ -243,10 +232,8 @@ class ValidateCandidate(Gate):
     """Great Expectations judged exactly the rows that the merge will load."""
 
     stage = "ge_validate_candidate"
+    after = (ValidateRaw,)
     suite = "suite_staging_candidate"
-
-    def requires(self) -> Stage:
-        return self.sibling(ValidateRaw)
 
     def work(self, tx: Connection) -> Details | Refusal:
         from pipelines.crypto.gates import validate_candidate
@@ -258,14 +245,13 @@ class MergeToProd(CryptoStage):
     """Production is what was proven."""
 
     stage = "merge_to_prod"
+    after = (ValidateCandidate,)
+    makes = ("prod.BT_CRYPTO_EVENTS",)
     code = (
         "pipelines/crypto/merge.py", "sql/crypto/find_changes.sql", "sql/crypto/deactivate.sql",
         "sql/crypto/upsert.sql", "sql/crypto/insert_new.sql", "sql/crypto/count_changes.sql",
         "sql/crypto/count_active.sql", "sql/crypto/is_new_window.sql", "sql/crypto/insert_window.sql",
     )  # fmt: skip
-
-    def requires(self) -> Stage:
-        return self.sibling(ValidateCandidate)
 
     def still_there(self) -> bool:
         from pipelines import warehouse
@@ -288,10 +274,8 @@ class VacuumAnalyzeProd(CryptoStage):
     """Production has no dead rows, and statistics."""
 
     stage = "vacuum_analyze_prod"
+    after = (MergeToProd,)
     code = ("sql/crypto/vacuum_prod.sql",)
-
-    def requires(self) -> Stage:
-        return self.sibling(MergeToProd)
 
     def work(self, tx: Connection) -> Details:  # noqa: ARG002
         from pipelines import warehouse
@@ -306,9 +290,7 @@ class NotifySuccess(CryptoStage):
     """People know."""
 
     stage = "notify_success"
-
-    def requires(self) -> Stage:
-        return self.sibling(VacuumAnalyzeProd)
+    after = (VacuumAnalyzeProd,)
 
     def work(self, tx: Connection) -> Details:  # noqa: ARG002
         from pipelines import notify
@@ -320,22 +302,10 @@ class NotifySuccess(CryptoStage):
         }
 
 
-class CryptoMerge(CryptoTask, Root):
+class CryptoMerge(CryptoTask, Goal):
     """The main job: production holds the window's trusted events. Ends with a table of what happened."""
 
-    last: ClassVar[type[CryptoStage]] = MergeToProd
-
-    def requires(self) -> Stage:
-        return self.sibling(self.last)
-
-    def stages(self) -> list[Stage]:
-        """The stages of this run, first to last."""
-        chain: list[Stage] = []
-        ahead = [self.requires()]
-        while ahead:
-            chain[:0] = ahead
-            ahead = luigi.task.flatten(ahead[0].requires())
-        return chain
+    last: ClassVar[type[Stage]] = MergeToProd
 
     def report(self) -> None:
         from pipelines.crypto.report import show_run

@@ -11,7 +11,6 @@ import pytest
 
 from pipelines.artifacts import Place
 from pipelines.churn import sources, watchdog
-from pipelines.churn.report import watch
 from pipelines.errors import MissingInput
 from tests.churn_files import FILES, write_files
 
@@ -21,7 +20,7 @@ def look(folder: Path) -> dict[str, str]:
     root, store = Place(str(folder / "files")), Place(str(folder / "store"))
     now = {source.file: sources.sha256(root, source.file) for source in sources.present(root)}
     told = watchdog.changes(watchdog.remembered(store), now)
-    watch(root, store, quiet=True)
+    watchdog.remember(store, now)
     return told
 
 

@@ -14,10 +14,9 @@ from tests.churn import DATE, LEARNING, LINE, TRAINING, World
 
 STALE = """
 import sys, datetime, pipelines
-from pipelines.churn.report import chain
 for name in sys.argv[2].split(","):
     root = getattr(pipelines, name)(date=datetime.date.fromisoformat(sys.argv[1]))
-    print(*(stage.stage for stage in chain(root.requires()) if not stage.complete()))
+    print(*(stage.stage for stage in root.stages() if not stage.complete()))
 """
 ROOTS = "ChurnTraining,ChurnDriftReport,ChurnFeatureStore,ChurnLogregTraining,ChurnBatchScore"
 BRANCHES = [*LEARNING[:3], "promote_model", "skip_promotion", "notify_success"]

@@ -1,0 +1,248 @@
+"""Luigi's graphs as Airflow's DAGs. The only file that knows both tools.
+
+``render`` walks the classes of a root task's stages, makes one operator per stage with the stage's task id, and wires
+the edges: no database, no file, no heavy import. When a task runs, its operator asks Luigi for that one stage with the
+run's date and params, sees that what comes before it is done, and does it; or nothing, where it is done already.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from inspect import cleandoc
+from typing import Any
+
+import luigi
+import pendulum
+from airflow.sdk import DAG, Asset, BaseOperator, Context, CronTriggerTimetable, Param, TriggerRule
+from airflow.sdk.bases.skipmixin import SkipMixin
+from airflow.sdk.exceptions import AirflowFailException
+
+from pipelines.errors import PipelineError
+from pipelines.settings import settings
+from pipelines.stage import DateParameter, Goal, OneOf, Stage, Versions, WholeNumber, begin_run, in_order, part_of_run
+
+SEEN = "seen"  # XCom: the versions of the sources that the tasks of this run have seen so far
+DEFAULTS = {
+    "retries": 2,
+    "retry_delay": timedelta(seconds=30),
+    "retry_exponential_backoff": 2,
+    "max_retry_delay": timedelta(minutes=10),
+    "execution_timeout": timedelta(hours=2),
+}
+
+
+# When a DAG file is parsed ----------------------------------------------------------------------------------------
+
+
+def render(
+    root: type[Goal],
+    dag_id: str,
+    schedule: str | Sequence[str] | None,
+    *,
+    doc: str | None,
+    tags: Sequence[str],
+    owner: str,
+    params: Sequence[str] = ("date",),
+) -> DAG:
+    """The graph of a root task as a DAG.
+
+    Args:
+        schedule: a cron expression in the project's zone, or the names of data sets: when all of them were updated.
+        params: the parameters of the root task that a person may set when triggering a run.
+    """
+    stages = in_order(root.last, lambda stage: stage.after)
+    with DAG(
+        dag_id,
+        schedule=_schedule(schedule),
+        catchup=False,
+        max_active_runs=1,
+        tags=list(tags),
+        params={name: _param(root, name) for name in params},
+        default_args={**DEFAULTS, "owner": owner, "on_failure_callback": tell_failure},
+        doc_md=_doc(root, stages, doc or ""),
+    ) as dag:
+        operators = {stage: _operator(root, stage, stages) for stage in stages}
+    for stage in stages:
+        operators[stage].set_upstream([operators[before] for before in stage.after])
+    return dag
+
+
+def _schedule(schedule: str | Sequence[str] | None) -> CronTriggerTimetable | list[Asset] | None:
+    if schedule is None:
+        return None
+    if isinstance(schedule, str):  # what was due before anybody let the DAG run is left to a backfill
+        return CronTriggerTimetable(schedule, timezone=settings().project_timezone, run_immediately=timedelta(0))
+    return [Asset(name) for name in schedule]
+
+
+def _operator(root: type[Goal], stage: type[Stage], stages: Sequence[type[Stage]]) -> StageOperator:
+    followers = [each for each in stages if stage in each.after]
+    kind = BranchOperator if any(map(_may_be_unwanted, followers)) else StageOperator
+    joins = any(map(_may_be_unwanted, stage.after))
+    return kind(
+        task_id=stage.stage,
+        root=root,
+        outlets=[Asset(name) for name in stage.makes],
+        trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS if joins else TriggerRule.ALL_SUCCESS,
+        doc_md="\n\n".join([cleandoc(stage.__doc__ or ""), *(f"- `{file}`" for file in stage.code)]),
+    )
+
+
+def _may_be_unwanted(stage: type[Stage]) -> bool:
+    return stage.wanted is not Stage.wanted
+
+
+def _param(root: type[Goal], name: str) -> Param:
+    """A parameter of Luigi as one of Airflow, which validates it; None leaves the choice to Luigi."""
+    parameter = dict(root.get_params())[name]
+    if isinstance(parameter, luigi.BoolParameter):
+        return Param(False, description=parameter.description, type="boolean")
+    kinds: dict[type[Any], dict[str, Any]] = {DateParameter: {"type": ["null", "string"], "format": "date"}}
+    if isinstance(parameter, WholeNumber):
+        kinds[WholeNumber] = {"type": ["null", "integer"], "minimum": 1, "maximum": parameter.most}
+    elif isinstance(parameter, OneOf):
+        kinds[OneOf] = {"type": ["null", "string"], "enum": [None, *parameter.words]}
+    schema = kinds.get(type(parameter), {"type": ["null", "string"], "minLength": 1})
+    return Param(None, description=parameter.description, **schema)
+
+
+def _doc(root: type[Goal], stages: Sequence[type[Stage]], doc: str) -> str:
+    """What the DAG is for, and the picture of the flow."""
+    depth: dict[type[Stage], int] = {}
+    for stage in stages:
+        depth[stage] = 1 + max((depth[before] for before in stage.after), default=0)
+    steps = [" | ".join(each.stage for each in stages if depth[each] == step) for step in sorted({*depth.values()})]
+    picture = "\n".join(["```text", "\n  -> ".join(steps), "```"])
+    laptop = f"The same on a laptop: `luigi --module pipelines {root.__name__} --date 2023-02-01`."
+    return "\n\n".join([cleandoc(doc), picture, laptop])
+
+
+# When a task runs -------------------------------------------------------------------------------------------------
+
+
+class StageOperator(BaseOperator):
+    """Runs the one stage whose name is its task id."""
+
+    ui_color = "#e8f0fe"
+
+    def __init__(self, *, root: type[Goal], **options: Any) -> None:
+        super().__init__(**options)
+        self.root = root
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        with _plainly(), part_of_run(self._seen(context)) as seen:
+            root = self.root(date=run_date(context), **_given(context["params"]))
+            begin_run(root)
+            stages = root.stages()
+            stage = next(each for each in stages if each.stage == self.task_id)
+            _require(stage.requires(), run_date(context))
+            if _was_cleared(context, self.retries):
+                stage.forget()
+            ran = not stage.is_done()
+            if ran:
+                stage.perform()
+            else:
+                self.log.info("Nothing to do: %s was done for %s on its inputs as they are.", stage.stage, stage.key)
+            told = {"stage": stage.stage, "key": stage.key, "ran": ran, **_facts(stage)}
+            context["ti"].xcom_push(SEEN, json.loads(json.dumps(seen, default=str)))
+            for asset in self.outlets:
+                extra = {"date": str(root.date), **_lineage(stage), **told, **stage.told_of(asset.name)}
+                context["outlet_events"][asset].extra.update(extra)
+            unwanted = [each.stage for each in stages if stage in each.requires() and not each.wanted()]
+        self.go_on(context, told, unwanted)
+        return told
+
+    def go_on(self, context: Context, told: dict[str, Any], unwanted: Sequence[str]) -> None:
+        """What follows is run."""
+
+    def _seen(self, context: Context) -> dict[str, Versions]:
+        told = context["ti"].xcom_pull(task_ids=sorted(self.upstream_task_ids), key=SEEN) or []
+        return {task: versions for seen in told if seen for task, versions in seen.items()}
+
+
+class BranchOperator(StageOperator, SkipMixin):
+    """A stage that decides which of those that follow it are run."""
+
+    ui_color = "#fef3e8"
+    inherits_from_skipmixin = True
+
+    def go_on(self, context: Context, told: dict[str, Any], unwanted: Sequence[str]) -> None:
+        context["ti"].xcom_push("return_value", told)  # skipping raises
+        self.skip(context["ti"], [task for task in self.get_direct_relatives() if task.task_id in unwanted])
+
+
+def run_date(context: Context) -> date:
+    """The run's date: the param, or the day of the run in the project's zone.
+
+    Runs that were triggered by assets, by the API or by hand may have no logical date. A moment that is midnight in UTC
+    is a date that somebody typed: none of our schedules falls on it by itself, unless the zone is UTC.
+    """
+    if given := context["params"].get("date"):
+        return date.fromisoformat(given)
+    run = context["dag_run"]
+    moment: datetime = run.logical_date or run.run_after
+    in_utc = moment.astimezone(pendulum.UTC)
+    typed = in_utc.time() == datetime.min.time()
+    return in_utc.date() if typed else moment.astimezone(settings().zone).date()
+
+
+def tell_failure(context: Context) -> None:
+    """Tell people that a task has failed for good."""
+    from pipelines import notify
+
+    failed = context["ti"]
+    with _plainly():
+        notify.send(
+            f"{failed.dag_id}: {failed.task_id} failed ({failed.run_id})",
+            f"{context.get('exception') or 'no exception'}\n{failed.log_url or ''}",
+        )
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """A foreseen problem is told in its own words, and tried again only where time may mend it."""
+    try:
+        yield
+    except PipelineError as problem:
+        if problem.time_may_mend:
+            raise
+        raise AirflowFailException(str(problem)) from None
+    except SystemExit:
+        raise AirflowFailException("The setting or option that the line above names is wrong.") from None
+
+
+def _require(stages: Sequence[Stage], day: date) -> None:
+    for before in stages:
+        if not before.is_done():
+            raise AirflowFailException(
+                f"{before.stage} is not done for {before.key} on its inputs as this run saw them: another run has "
+                f"replaced its result, or it was forgotten. Clear it and what follows, or trigger {day} anew."
+            )
+
+
+def _was_cleared(context: Context, retries: int) -> bool:
+    """Whether somebody has cleared the task: then it may be tried more often than it was at first."""
+    return bool(context["ti"].max_tries > retries)
+
+
+def _given(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if name != "date" and value is not None}
+
+
+def _facts(stage: Stage) -> dict[str, Any]:
+    """What the record of a stage tells in plain values: counts, paths, decisions."""
+    record = stage.record()
+    return {name: value for name, value in record.details.items() if _is_plain(value)} if record else {}
+
+
+def _lineage(stage: Stage) -> dict[str, Any]:
+    """What the records of all stages before this one tell: which snapshot, which model version."""
+    before = in_order(stage, lambda each: each.requires())[:-1]
+    return {name: value for each in before for name, value in _facts(each).items()}
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, (bool, int, float, str, type(None)))

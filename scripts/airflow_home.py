@@ -1,0 +1,74 @@
+"""Where Airflow lives on a laptop, unless AIRFLOW_HOME says otherwise: in STATE_DIR, made by the first `airflow`.
+
+Every Python of `.venv` imports this as it starts (the Makefile says so in a .pth file): it must cost nothing.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PORT = os.environ.get("AIRFLOW_PORT") or "8080"
+
+
+def settings(home: Path, port: str) -> dict[str, str]:
+    """Airflow's own settings; whatever the environment sets already wins."""
+    return {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": port,
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "airflow_dags"),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PARALLELISM": "2",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+
+
+def make(home: Path) -> None:
+    """The metadata database and the secrets, for nobody else to read; all again where it was killed before its end."""
+    import fcntl
+    import json
+    import secrets
+    import subprocess
+
+    home.mkdir(parents=True, exist_ok=True)
+    home.chmod(0o700)
+    with (home / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (home / ".made").exists():
+            return
+        sys.stderr.write(f"making the home of Airflow in {home}: ten seconds, once\n")
+        passwords = home / "passwords.json"
+        passwords.touch(mode=0o600)
+        passwords.write_text(json.dumps({"admin": secrets.token_urlsafe(12)}))
+        log = home / "made.log"
+        with log.open("w") as said:
+            migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
+            attempts = (subprocess.run(migrate, stdout=said, stderr=said, check=False).returncode for _ in range(2))
+            if not any(code == 0 and _has_version(home) for code in attempts):
+                sys.exit(f"Airflow's database could not be made. What was said: {log}")
+        (home / ".made").touch()
+
+
+def _has_version(home: Path) -> bool:
+    """Whether the migration has noted what it did; once in a while it has not, and does it again."""
+    import sqlite3
+
+    with sqlite3.connect(home / "airflow.db") as database:
+        return database.execute("SELECT 1 FROM alembic_version").fetchone() is not None
+
+
+if "AIRFLOW_HOME" not in os.environ:
+    _home = Path(os.environ.get("STATE_DIR") or ROOT / ".state").expanduser().resolve() / "airflow"
+    for _name, _value in settings(_home, PORT).items():
+        os.environ.setdefault(_name, _value)
+    if "airflow" in {Path(word).name for word in sys.orig_argv[1:3]} and not (_home / ".made").exists():
+        make(_home)

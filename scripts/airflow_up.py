@@ -1,0 +1,128 @@
+"""A local Airflow with the DAGs of this repository, for `make airflow`; Ctrl-C stops all of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import FrameType
+
+import psutil
+
+from pipelines import console, warehouse
+from pipelines.errors import PipelineError, UsageError
+from scripts import airflow_home
+
+COMMANDS = {
+    "api-server": ["api-server"],
+    "scheduler": ["scheduler", "--skip-serve-logs"],  # they would be served to the whole network
+    "dag-processor": ["dag-processor"],
+}
+PATIENCE = 180  # seconds until all must answer
+
+
+def main() -> int:
+    """Start, wait until all is healthy, tell where it is, and stop all at the end."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    started: dict[str, subprocess.Popen[bytes]] = {}
+    try:
+        home = Path(os.environ["AIRFLOW_HOME"])
+        airflow_home.make(home)
+        _refuse_taken_port()
+        # One embedded PostgreSQL for all tasks, as long as Airflow is up.
+        environment = {**os.environ, "POSTGRES_DSN": warehouse.dsn()}
+        for name, command in COMMANDS.items():
+            started[name] = _start(command, home / "logs" / f"{name}.log", environment)
+        _wait_until_healthy(started, home)
+        password = json.loads((home / "passwords.json").read_text())["admin"]
+        told = [("URL", _url()), ("user", "admin"), ("password", password), ("logs", str(home / "logs"))]
+        console.table("Airflow is ready", told, values="left")
+        console.result("Ctrl-C stops it.")
+        sys.stdout.flush()
+        while not (ended := [name for name, process in started.items() if process.poll() is not None]):
+            time.sleep(1)
+        raise PipelineError(f"Airflow's {ended[0]} has ended. What it said: {home / 'logs' / ended[0]}.log")
+    except KeyboardInterrupt:
+        return 0
+    except PipelineError as problem:
+        console.error(problem)
+        return problem.exit_code
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _end(started)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    raise KeyboardInterrupt
+
+
+def _refuse_taken_port() -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", int(airflow_home.PORT)))
+        except (OSError, ValueError, OverflowError) as error:
+            raise UsageError(f"Port {airflow_home.PORT} cannot be used: {error}. AIRFLOW_PORT names another.") from None
+
+
+def _start(command: list[str], log: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    log.parent.mkdir(exist_ok=True)
+    with log.open("wb") as said:
+        return subprocess.Popen(
+            [sys.executable, "-m", "airflow", *command], env=environment, stdin=subprocess.DEVNULL, stdout=said,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+
+
+def _url() -> str:
+    return os.environ["AIRFLOW__API__BASE_URL"]
+
+
+def _wait_until_healthy(started: dict[str, subprocess.Popen[bytes]], home: Path) -> None:
+    console.note("starting Airflow: half a minute")
+    give_up = time.monotonic() + PATIENCE
+    while True:
+        for name, process in started.items():
+            if process.poll() is not None:
+                raise PipelineError(f"Airflow's {name} did not start. What it said: {home / 'logs' / name}.log")
+        try:
+            with urllib.request.urlopen(f"{_url()}/api/v2/monitor/health", timeout=5) as answer:
+                health = json.load(answer)
+            if all(health[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "dag_processor")):
+                return
+        except (OSError, ValueError, KeyError):
+            pass
+        if time.monotonic() > give_up:
+            raise PipelineError(f"Airflow was not healthy after {PATIENCE} seconds. Look into {home / 'logs'}.")
+        time.sleep(0.5)
+
+
+def _end(started: dict[str, subprocess.Popen[bytes]]) -> None:
+    """End all processes and whatever they have begun: tasks at work roll back, and are tried again."""
+    for process in started.values():
+        everyone = _family(process.pid)
+        if process.poll() is None:
+            process.terminate()
+        _, alive = psutil.wait_procs(everyone, timeout=20)
+        for each in [*alive, *_family(process.pid)]:
+            each.kill()
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        head = psutil.Process(pid)
+        return [head, *head.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+if __name__ == "__main__":
+    sys.exit(main())
