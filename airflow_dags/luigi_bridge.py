@@ -8,6 +8,7 @@ run's date and params, sees that what comes before it is done, and does it; or n
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
@@ -24,6 +25,7 @@ from pipelines.errors import PipelineError
 from pipelines.settings import settings
 from pipelines.stage import DateParameter, Goal, OneOf, Stage, Versions, WholeNumber, begin_run, in_order, part_of_run
 
+log = logging.getLogger(__name__)
 SEEN = "seen"  # XCom: the versions of the sources that the tasks of this run have seen so far
 DEFAULTS = {
     "retries": 2,
@@ -138,7 +140,7 @@ class StageOperator(BaseOperator):
             begin_run(root)
             stages = root.stages()
             stage = next(each for each in stages if each.stage == self.task_id)
-            _require(stage.requires(), run_date(context))
+            _require(stage)
             if _was_cleared(context, self.retries):
                 stage.forget()
             ran = not stage.is_done()
@@ -214,13 +216,24 @@ def _plainly() -> Iterator[None]:
         raise AirflowFailException("The setting or option that the line above names is wrong.") from None
 
 
-def _require(stages: Sequence[Stage], day: date) -> None:
-    for before in stages:
-        if not before.is_done():
+def _require(stage: Stage) -> None:
+    """See that what comes before a stage is done, on the inputs as this run saw them.
+
+    Airflow may run tasks of two runs in turn, as a backfill does. What such a run has overwritten, the rows in staging,
+    say, is made again first; what was never done, or of other inputs, is refused.
+    """
+    for before in stage.requires():
+        if before.is_done():
+            continue
+        if not before.fresh():
             raise AirflowFailException(
-                f"{before.stage} is not done for {before.key} on its inputs as this run saw them: another run has "
-                f"replaced its result, or it was forgotten. Clear it and what follows, or trigger {day} anew."
+                f"{before.stage} is not done for {before.key} on its inputs as this run saw them: it has failed, was "
+                f"forgotten, or another run has done it since. Clear {before.stage} and what follows."
             )
+        log.info("Another run has overwritten what %s made for %s: it is made again first.", before.stage, before.key)
+        for each in in_order(before, lambda task: task.requires()):
+            if not each.is_done():
+                each.perform()
 
 
 def _was_cleared(context: Context, retries: int) -> bool:

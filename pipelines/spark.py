@@ -64,6 +64,7 @@ def session() -> SparkSession:
     os.environ["JAVA_HOME"] = java_home()
     log = settings().make_home() / "spark.log"
     conf = _conf()
+    logging.getLogger("py4j").setLevel(logging.WARNING)  # where others log at INFO, it would tell every question
     logging.getLogger().addFilter(_is_no_interrupted_question)
     children, interrupt = set(psutil.Process().children(recursive=True)), signal.getsignal(signal.SIGINT)
     try:

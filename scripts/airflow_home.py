@@ -5,6 +5,7 @@ Every Python of `.venv` imports this as it starts (the Makefile says so in a .pt
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -66,9 +67,19 @@ def _has_version(home: Path) -> bool:
         return database.execute("SELECT 1 FROM alembic_version").fetchone() is not None
 
 
+def use_zone() -> None:
+    """Let a date that somebody types be one of the project's zone."""
+    from pipelines.errors import PipelineError
+    from pipelines.settings import settings
+
+    with suppress(PipelineError):  # a wrong setting is told where the DAGs are read
+        os.environ.setdefault("AIRFLOW__CORE__DEFAULT_TIMEZONE", settings().project_timezone)
+
+
 if "AIRFLOW_HOME" not in os.environ:
     _home = Path(os.environ.get("STATE_DIR") or ROOT / ".state").expanduser().resolve() / "airflow"
     for _name, _value in settings(_home, PORT).items():
         os.environ.setdefault(_name, _value)
-    if "airflow" in {Path(word).name for word in sys.orig_argv[1:3]} and not (_home / ".made").exists():
+    if "airflow" in {Path(word).name for word in sys.orig_argv[1:3]}:
+        use_zone()
         make(_home)

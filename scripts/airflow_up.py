@@ -35,6 +35,7 @@ def main() -> int:
     started: dict[str, subprocess.Popen[bytes]] = {}
     try:
         home = Path(os.environ["AIRFLOW_HOME"])
+        airflow_home.use_zone()
         airflow_home.make(home)
         _refuse_taken_port()
         # One embedded PostgreSQL for all tasks, as long as Airflow is up.

@@ -1,0 +1,50 @@
+"""A real metadata database for Airflow, beside the warehouse of a world of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import conninfo
+
+from pipelines import warehouse
+from pipelines.settings import settings
+from scripts import airflow_home
+from tests.airflow.dags import Dags
+from tests.churn import World
+from tests.conftest import STATE
+
+# Before anything imports Airflow: it reads its settings once.
+HOME = STATE / "airflow"
+os.environ |= airflow_home.settings(HOME, "8080")
+
+
+@pytest.fixture(scope="session")
+def dags(state: Path) -> Iterator[Dags]:
+    """The DAGs, run in this process on PostgreSQL: metadata in a database of its own."""
+    warehouse.connection().execute("CREATE DATABASE airflow")
+    warehouse.close()  # the tasks connect to another one
+    parts = conninfo.conninfo_to_dict(warehouse.dsn())
+    for way in ("SQL_ALCHEMY_CONN", "SQL_ALCHEMY_CONN_ASYNC"):
+        os.environ[f"AIRFLOW__DATABASE__{way}"] = f"postgresql+psycopg://{parts['user']}@/airflow?host={parts['host']}"
+    world = World(state / "world", "world", MIN_ROWS_PER_DAY="100", LOCK_WAIT_SECONDS="60")
+    before = dict(os.environ)
+    os.environ.update(world.env())
+    settings.cache_clear()
+    from airflow.utils.db import initdb
+
+    initdb()
+    yield Dags(world)
+    os.environ.clear()
+    os.environ.update(before)
+    settings.cache_clear()
+
+
+@pytest.fixture
+def history(dags: Dags) -> Iterator[psycopg.Connection[dict[str, object]]]:
+    """A connection to the warehouse that the DAGs work on, with no crypto row in it."""
+    with dags.world.connect(autocommit=True) as connection:
+        yield connection
