@@ -102,12 +102,13 @@ def _param(root: type[Goal], name: str) -> Param:
     parameter = dict(root.get_params())[name]
     if isinstance(parameter, luigi.BoolParameter):
         return Param(False, description=parameter.description, type="boolean")
-    kinds: dict[type[Any], dict[str, Any]] = {DateParameter: {"type": ["null", "string"], "format": "date"}}
-    if isinstance(parameter, WholeNumber):
-        kinds[WholeNumber] = {"type": ["null", "integer"], "minimum": 1, "maximum": parameter.most}
+    schema: dict[str, Any] = {"type": ["null", "string"], "minLength": 1}
+    if isinstance(parameter, DateParameter):
+        schema = {"type": ["null", "string"], "format": "date"}
+    elif isinstance(parameter, WholeNumber):
+        schema = {"type": ["null", "integer"], "minimum": 1, "maximum": parameter.most}
     elif isinstance(parameter, OneOf):
-        kinds[OneOf] = {"type": ["null", "string"], "enum": [None, *parameter.words]}
-    schema = kinds.get(type(parameter), {"type": ["null", "string"], "minLength": 1})
+        schema = {"type": ["null", "string"], "enum": [None, *parameter.words]}
     return Param(None, description=parameter.description, **schema)
 
 
@@ -141,7 +142,7 @@ class StageOperator(BaseOperator):
             stages = root.stages()
             stage = next(each for each in stages if each.stage == self.task_id)
             _require(stage)
-            if _was_cleared(context, self.retries):
+            if _was_cleared(context, self.retries or 0):
                 stage.forget()
             ran = not stage.is_done()
             if ran:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from hashlib import sha256
 
 import pytest
@@ -118,6 +118,27 @@ def test_eight_weeks_of_backfill_and_what_is_made_of_them(dags: Dags, trained: R
     event = dags.events("ops.churn_scoring")[-1]
     assert (event["version"], event["date"]) == (version, "2019-05-26")
     assert event["scored"] == counts[-1]["rows"]
+
+
+def test_what_was_cleared_really_runs_again(dags: Dags, trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    from airflow_dags import luigi_bridge
+
+    dags.run("churn_training_dag", None)
+    dags.run("churn_feature_build_w", "2019-05-26", weeks=3)
+    before, versions = finished(dags), dags.world.versions()
+    monkeypatch.setattr(luigi_bridge, "_was_cleared", lambda *_: True)
+    again = dags.run("churn_training_dag", None)
+    assert again.ran() == [*TRAINING, "skip_promotion", "notify_success"]
+    assert dags.world.versions() == [*versions, str(int(versions[-1]) + 1)], "trained anew, not found in MLflow"
+    assert dags.run("churn_feature_build_w", "2019-05-26", weeks=3).ran() == list(DAGS["churn_feature_build_w"][1])
+    weeks = [("build_weekly_features", f"2019-05-{day}") for day in (12, 19, 26)]
+    assert all(finished(dags)[week] > before[week] for week in weeks), "each week, too"
+
+
+def finished(dags: Dags) -> dict[tuple[str, str], datetime]:
+    """When each stage was done, by stage and key."""
+    records = dags.world.rows("SELECT stage, key, finished_at FROM ops.stage_records")
+    return {(row["stage"], row["key"]): row["finished_at"] for row in records}
 
 
 def test_drift_cleans_the_files_within_its_first_task(dags: Dags, trained: Run) -> None:  # noqa: ARG001

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from typing import Any
 
 import psycopg
 import pytest
 
+from pipelines.settings import settings
 from tests.airflow.dags import CRYPTO, Dags
 
 Warehouse = psycopg.Connection[dict[str, Any]]
@@ -92,6 +96,34 @@ def test_a_failed_gate_stops_before_production_and_a_rerun_after_the_repair_ends
     mend(history, bad)
     repaired = dags.run(DAG, "2023-05-05")
     assert (repaired.state, repaired.ran()) == ("success", list(CRYPTO[1:]))
+
+
+def test_people_are_told_of_a_failure_by_their_channel(
+    dags: Dags, history: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[dict[str, Any]] = []
+
+    class Channel(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+    with HTTPServer(("127.0.0.1", 0), Channel) as channel:
+        Thread(target=channel.serve_forever, daemon=True).start()
+        monkeypatch.setenv("NOTIFY_URLS", f"json://127.0.0.1:{channel.server_port}")
+        settings.cache_clear()
+        dags.run(DAG, "2023-05-15")
+        assert [message["title"] for message in told] == ["Crypto events of 2023-05-15 are in production"]
+        bad = spoil(history, "14/5/2023")
+        dags.run(DAG, "2023-05-15")
+        mend(history, bad)
+        channel.shutdown()
+    monkeypatch.undo()
+    settings.cache_clear()
+    assert len(told) == 2
+    assert "crypto_events_dag: ge_validate_raw failed" in told[1]["title"]
+    assert "site_id_unknown: 1 row" in told[1]["message"]
 
 
 def test_quarantine_by_a_param_loads_the_good_rows(dags: Dags, history: Warehouse) -> None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from functools import cached_property
@@ -71,12 +72,15 @@ class Airflow:
 
     # The REST API --------------------------------------------------------------------------------------------------
 
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
     def ask(self, method: str, path: str, body: object = None, token: str | None = None) -> Any:
         token = token if token is not None else self.token
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}{path}", method=method, data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json", "Authorization": f"Bearer {token}"},
-        )  # fmt: skip
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}{path}", method=method, data=data, headers=headers)
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
 
@@ -121,32 +125,26 @@ def airflow() -> Iterator[Airflow]:
     everyone = [psutil.Process(life.process.pid), *psutil.Process(life.process.pid).children(recursive=True)]
     yield life
     life.warehouse.close()
-    started = time.monotonic()
     os.killpg(life.process.pid, signal.SIGINT)  # Ctrl-C
     life.process.communicate(timeout=60)
     assert life.process.returncode == 0
     _, alive = psutil.wait_procs(everyone, timeout=5)
-    left = [
-        each
-        for each in psutil.process_iter(["environ"])
-        if (each.info["environ"] or {}).get("STATE_DIR") == str(life.state)
-    ]
-    assert (alive, left) == ([], []), time.monotonic() - started
+    theirs = {each.pid: each.info["environ"] or {} for each in psutil.process_iter(["environ"])}
+    left = [pid for pid, environment in theirs.items() if environment.get("STATE_DIR") == str(life.state)]
+    assert (alive, left) == ([], [])
     shutil.rmtree(life.state, ignore_errors=True)
 
 
 def test_it_says_where_it_is_and_nobody_else_can_reach_it(airflow: Airflow) -> None:
-    assert f"http://127.0.0.1:{airflow.port}" in "".join(airflow.said)
+    assert airflow.url in "".join(airflow.said)
     home = airflow.state / "airflow"
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     assert stat.S_IMODE((home / "passwords.json").stat().st_mode) == 0o600
     processes = psutil.Process(airflow.process.pid).children(recursive=True)
-    listening = {
-        c.laddr.ip for each in processes for c in each.net_connections("tcp") if c.status == psutil.CONN_LISTEN
-    }
-    assert listening == {"127.0.0.1"}
+    sockets = [each for process in processes for each in process.net_connections("tcp")]
+    assert {each.laddr.ip for each in sockets if each.status == psutil.CONN_LISTEN} == {"127.0.0.1"}
     assert airflow.ask("GET", "/api/v2/importErrors")["total_entries"] == 0
-    with pytest.raises(urllib.error.HTTPError, match="40[13]"):
+    with pytest.raises(urllib.error.HTTPError, match=r"40[13]"):
         airflow.ask("GET", "/api/v2/dags", token="nobody's")
     assert airflow.ask("GET", "/api/v2/dags/~/dagRuns")["total_entries"] == 0, "nothing begins by itself"
     taken = airflow.start()
@@ -203,16 +201,11 @@ def test_a_range_is_backfilled_and_wrong_params_are_refused(airflow: Airflow) ->
     done = airflow.command("airflow", "backfill", "create", "--dag-id", dag, "--from-date", "2023-03-01",
                            "--to-date", "2023-03-03", "--dag-run-conf", '{"window_days": 1}')  # fmt: skip
     assert done.returncode == 0, done.stderr
-    give_up = time.monotonic() + 300
-    while (
-        runs := [run for run in airflow.runs(dag) if run["run_type"] == "backfill"]
-    ) != [] and time.monotonic() < give_up:
-        if len(runs) == 3 and all(run["state"] in ENDED for run in runs):
-            break
-        time.sleep(1)
-    assert [run["state"] for run in runs] == ["success"] * 3
+    runs = [run["dag_run_id"] for run in airflow.runs(dag) if run["run_type"] == "backfill"]
+    assert [airflow.ended(dag, run) for run in runs] == [dict.fromkeys(CRYPTO, "success")] * 3
     days = airflow.warehouse.execute(
-        "SELECT DISTINCT purchase_date::text AS day FROM prod.bt_crypto_events WHERE purchase_date >= '2023-03-01' ORDER BY 1"
+        "SELECT DISTINCT purchase_date::text AS day FROM prod.bt_crypto_events"
+        " WHERE purchase_date BETWEEN '2023-03-01' AND '2023-03-31' ORDER BY 1"
     )
     assert [row["day"] for row in days] == ["2023-03-01", "2023-03-02", "2023-03-03"]
     with pytest.raises(urllib.error.HTTPError, match="400"):
@@ -220,32 +213,26 @@ def test_a_range_is_backfilled_and_wrong_params_are_refused(airflow: Airflow) ->
 
 
 def test_the_watchdog_starts_the_training_by_itself(airflow: Airflow) -> None:
-    assert "failed" in airflow.ended("churn_data_watchdog", airflow.trigger("churn_data_watchdog")).values()
-    assert set(
-        airflow.ended("churn_feature_build_w", airflow.trigger("churn_feature_build_w", "2019-05-26")).values()
-    ) == {"success"}, "it has generated the files"
-    look = airflow.trigger("churn_data_watchdog")
-    assert airflow.ended("churn_data_watchdog", look) == {
-        "detect_csv_changes": "success",
-        "emit_dataset_update": "success",
-    }
-    assert "6 changed" in airflow.log("churn_data_watchdog", look, "emit_dataset_update")
+    watchdog, training = "churn_data_watchdog", "churn_training_dag"
+    assert "failed" in airflow.ended(watchdog, airflow.trigger(watchdog)).values(), "there are no files yet"
+    built = airflow.ended("churn_feature_build_w", airflow.trigger("churn_feature_build_w", "2019-05-26"))
+    assert set(built.values()) == {"success"}, "the flow generates them"
+    look = airflow.trigger(watchdog)
+    assert set(airflow.ended(watchdog, look).values()) == {"success"}
+    assert "6 changed" in airflow.log(watchdog, look, "emit_dataset_update")
     give_up = time.monotonic() + 60
-    while not (runs := airflow.runs("churn_training_dag")) and time.monotonic() < give_up:
+    while not (runs := airflow.runs(training)) and time.monotonic() < give_up:
         time.sleep(0.5)
     assert [(run["run_type"], run["logical_date"]) for run in runs] == [("asset_triggered", None)]
-    told = airflow.ask("GET", f"/api/v2/dags/churn_training_dag/dagRuns/{runs[0]['dag_run_id']}/upstreamAssetEvents")
-    assert {event["name"] for event in told["asset_events"]} == set(ASSETS)
-    states = airflow.ended("churn_training_dag", runs[0]["dag_run_id"])
-    assert states == dict.fromkeys([*TRAINING, "promote_model", "notify_success"], "success") | {
-        "skip_promotion": "skipped"
-    }
-    assert "no production model yet" in airflow.log("churn_training_dag", runs[0]["dag_run_id"], "notify_success")
+    run = runs[0]["dag_run_id"]
+    states = airflow.ended(training, run)
+    assert states.pop("skip_promotion") == "skipped"
+    assert states == dict.fromkeys([*TRAINING, "promote_model", "notify_success"], "success")
+    assert "no production model yet" in airflow.log(training, run, "notify_success")
+    told = airflow.ask("GET", f"/api/v2/dags/{training}/dagRuns/{run}/upstreamAssetEvents")["asset_events"]
+    assert {event["name"] for event in told} == set(ASSETS)
 
-    look = airflow.trigger("churn_data_watchdog")
-    assert airflow.ended("churn_data_watchdog", look) == {
-        "detect_csv_changes": "success",
-        "emit_dataset_update": "skipped",
-    }
+    look = airflow.trigger(watchdog)
+    assert airflow.ended(watchdog, look) == {"detect_csv_changes": "success", "emit_dataset_update": "skipped"}
     time.sleep(5)
-    assert len(airflow.runs("churn_training_dag")) == 1
+    assert len(airflow.runs(training)) == 1
