@@ -40,8 +40,7 @@ def make(home: Path) -> None:
     import secrets
     import subprocess
 
-    home.mkdir(parents=True, exist_ok=True)
-    home.chmod(0o700)
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (home / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if (home / ".made").exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -13,11 +14,12 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from types import FrameType
+from typing import IO, NoReturn
 
 import psutil
 
 from pipelines import console, warehouse
-from pipelines.errors import PipelineError, UsageError
+from pipelines.errors import AlreadyRunning, PipelineError, UsageError
 from scripts import airflow_home
 
 COMMANDS = {
@@ -26,20 +28,37 @@ COMMANDS = {
     "dag-processor": ["dag-processor"],
 }
 PATIENCE = 180  # seconds until all must answer
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+MARK = "KPI_AIRFLOW_UP"  # in the environment of what was started here: its home
 
 
 def main() -> int:
-    """Start, wait until all is healthy, tell where it is, and stop all at the end."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    """Let a local Airflow live until somebody ends it; the exit code is 0, or that of the problem."""
+    for number in ENDS:
         signal.signal(number, _stop)
-    started: dict[str, subprocess.Popen[bytes]] = {}
+    home = Path(os.environ["AIRFLOW_HOME"])
+    for name, value in airflow_home.settings(home, airflow_home.PORT).items():
+        os.environ.setdefault(name, value)
     try:
-        home = Path(os.environ["AIRFLOW_HOME"])
         airflow_home.use_zone()
         airflow_home.make(home)
-        _refuse_taken_port()
+        with _alone(home):
+            _end_leftovers(home)
+            _refuse_taken_port()
+            _live(home)
+    except KeyboardInterrupt:
+        return 0
+    except PipelineError as problem:
+        console.error(problem)
+        return problem.exit_code
+
+
+def _live(home: Path) -> NoReturn:
+    """Start all, wait until it is healthy, tell where it is; end all when one of them ends, or somebody says so."""
+    started: dict[str, subprocess.Popen[bytes]] = {}
+    try:
         # One embedded PostgreSQL for all tasks, as long as Airflow is up.
-        environment = {**os.environ, "POSTGRES_DSN": warehouse.dsn()}
+        environment = {**os.environ, "POSTGRES_DSN": warehouse.dsn(), MARK: str(home)}
         for name, command in COMMANDS.items():
             started[name] = _start(command, home / "logs" / f"{name}.log", environment)
         _wait_until_healthy(started, home)
@@ -51,18 +70,36 @@ def main() -> int:
         while not (ended := [name for name, process in started.items() if process.poll() is not None]):
             time.sleep(1)
         raise PipelineError(f"Airflow's {ended[0]} has ended. What it said: {home / 'logs' / ended[0]}.log")
-    except KeyboardInterrupt:
-        return 0
-    except PipelineError as problem:
-        console.error(problem)
-        return problem.exit_code
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in ENDS:
+            signal.signal(number, signal.SIG_IGN)
         _end(started)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
     raise KeyboardInterrupt
+
+
+def _alone(home: Path) -> IO[str]:
+    """Hold the home for this process: two schedulers would not get on with one SQLite."""
+    lock = (home / ".up").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise AlreadyRunning(
+            f"Another `make airflow` is at work on {home}. Stop it, or choose another STATE_DIR."
+        ) from None
+    return lock
+
+
+def _end_leftovers(home: Path) -> None:
+    """What a `make airflow` that was killed has left behind."""
+    marked = [each for each in psutil.process_iter(["environ"]) if (each.info["environ"] or {}).get(MARK) == str(home)]
+    if marked:
+        console.note(f"ending {len(marked)} processes of an Airflow that was killed")
+    for each in marked:
+        each.kill()
+    psutil.wait_procs(marked, timeout=10)
 
 
 def _refuse_taken_port() -> None:

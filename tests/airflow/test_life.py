@@ -45,6 +45,9 @@ class Airflow:
             **theirs, **GOOD, "PYTHONPATH": str(ROOT), "STATE_DIR": str(self.state), "AIRFLOW_PORT": str(self.port),
             "MIN_ROWS_PER_DAY": "100", "CHURN_USERS": "1500",
         }  # fmt: skip
+        self.come_up()
+
+    def come_up(self) -> None:
         self.process = self.start()
         self.said: list[str] = []
         assert self.process.stdout
@@ -53,6 +56,18 @@ class Airflow:
             if "Ctrl-C" in line:
                 return
         raise AssertionError("".join(self.said))
+
+    def end(self) -> None:
+        """Ctrl-C; nothing may be left."""
+        everyone = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
+        os.killpg(self.process.pid, signal.SIGINT)
+        self.process.communicate(timeout=60)
+        assert self.process.returncode == 0
+        _, alive = psutil.wait_procs(everyone, timeout=5)
+        theirs = {each.pid: each.info["environ"] or {} for each in psutil.process_iter(["environ"])}
+        left = [pid for pid, environment in theirs.items() if environment.get("STATE_DIR") == str(self.state)]
+        assert (alive, left) == ([], [])
+        shutil.rmtree(self.state, ignore_errors=True)
 
     def start(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -122,17 +137,24 @@ class Airflow:
 @pytest.fixture(scope="module")
 def airflow() -> Iterator[Airflow]:
     life = Airflow()
-    everyone = [psutil.Process(life.process.pid), *psutil.Process(life.process.pid).children(recursive=True)]
     yield life
     life.warehouse.close()
-    os.killpg(life.process.pid, signal.SIGINT)  # Ctrl-C
-    life.process.communicate(timeout=60)
-    assert life.process.returncode == 0
-    _, alive = psutil.wait_procs(everyone, timeout=5)
-    theirs = {each.pid: each.info["environ"] or {} for each in psutil.process_iter(["environ"])}
-    left = [pid for pid, environment in theirs.items() if environment.get("STATE_DIR") == str(life.state)]
-    assert (alive, left) == ([], [])
-    shutil.rmtree(life.state, ignore_errors=True)
+    life.end()
+
+
+def test_what_a_killed_one_left_is_ended_and_its_tasks_go_on() -> None:
+    """``kill -9`` of ``make airflow`` leaves its processes; the next one ends them."""
+    life = Airflow()
+    left = psutil.Process(life.process.pid).children(recursive=True)
+    life.process.kill()
+    life.process.wait()
+    assert [each for each in left if each.is_running()]
+    life.come_up()
+    assert not [each for each in left if each.is_running() and "airflow" in " ".join(each.cmdline())]
+    assert "of an Airflow that was killed" in "".join(life.said)
+    run = life.trigger("crypto_events_dag", "2023-02-05")
+    assert life.ended("crypto_events_dag", run) == dict.fromkeys(CRYPTO, "success")
+    life.end()
 
 
 def test_it_says_where_it_is_and_nobody_else_can_reach_it(airflow: Airflow) -> None:
@@ -147,10 +169,10 @@ def test_it_says_where_it_is_and_nobody_else_can_reach_it(airflow: Airflow) -> N
     with pytest.raises(urllib.error.HTTPError, match=r"40[13]"):
         airflow.ask("GET", "/api/v2/dags", token="nobody's")
     assert airflow.ask("GET", "/api/v2/dags/~/dagRuns")["total_entries"] == 0, "nothing begins by itself"
-    taken = airflow.start()
-    assert taken.wait(60) == 2
-    assert taken.stdout
-    assert f"Port {airflow.port} cannot be used" in taken.stdout.read()
+    second = airflow.start()
+    assert second.wait(60) == 10
+    assert second.stdout
+    assert "Another `make airflow` is at work" in second.stdout.read()
 
 
 def test_a_day_is_triggered_watched_broken_repaired_and_cleared(airflow: Airflow) -> None:

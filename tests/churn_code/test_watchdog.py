@@ -97,3 +97,12 @@ def test_the_state_holds_the_hash_of_each_file_and_nothing_else_is_left(seen: Pa
     files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (seen / "files").iterdir()}
     assert json.loads((seen / "store" / watchdog.STATE).read_text()) == files
     assert [path.name for path in (seen / "store").iterdir()] == [watchdog.STATE]
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [(b"", 0), (b"header", 0), (b"header\n", 0), (b"header\nrow", 1), (b"header\nrow\n", 1), (b"h\r\n1\r\n2\r\n", 2)],
+)
+def test_the_rows_of_a_file_are_its_lines_after_the_header(tmp_path: Path, content: bytes, rows: int) -> None:
+    (tmp_path / "PAYMENTS.csv").write_bytes(content)
+    assert sources.count_lines(Place(str(tmp_path)), "PAYMENTS.csv") == rows
