@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import IO, NoReturn
@@ -29,7 +30,7 @@ COMMANDS = {
 }
 PATIENCE = 180  # seconds until all must answer
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-MARK = "KPI_AIRFLOW_UP"  # in the environment of what was started here: its home
+PIDS = ".pids"  # in the home: what was started, and when
 
 
 def main() -> int:
@@ -58,9 +59,11 @@ def _live(home: Path) -> NoReturn:
     started: dict[str, subprocess.Popen[bytes]] = {}
     try:
         # One embedded PostgreSQL for all tasks, as long as Airflow is up.
-        environment = {**os.environ, "POSTGRES_DSN": warehouse.dsn(), MARK: str(home)}
+        environment = {**os.environ, "POSTGRES_DSN": warehouse.dsn()}
         for name, command in COMMANDS.items():
             started[name] = _start(command, home / "logs" / f"{name}.log", environment)
+            born = {process.pid: psutil.Process(process.pid).create_time() for process in started.values()}
+            (home / PIDS).write_text(json.dumps(born))
         _wait_until_healthy(started, home)
         password = json.loads((home / "passwords.json").read_text())["admin"]
         told = [("URL", _url()), ("user", "admin"), ("password", password), ("logs", str(home / "logs"))]
@@ -94,12 +97,11 @@ def _alone(home: Path) -> IO[str]:
 
 def _end_leftovers(home: Path) -> None:
     """What a `make airflow` that was killed has left behind."""
-    marked = [each for each in psutil.process_iter(["environ"]) if (each.info["environ"] or {}).get(MARK) == str(home)]
-    if marked:
-        console.note(f"ending {len(marked)} processes of an Airflow that was killed")
-    for each in marked:
-        each.kill()
-    psutil.wait_procs(marked, timeout=10)
+    with suppress(FileNotFoundError, ValueError):
+        for pid, born in json.loads((home / PIDS).read_text()).items():
+            if (family := _family(int(pid))) and family[0].create_time() == born:
+                console.note(f"ending a process of an Airflow that was killed: {pid}")
+                _end_family(family)
 
 
 def _refuse_taken_port() -> None:
@@ -146,12 +148,18 @@ def _wait_until_healthy(started: dict[str, subprocess.Popen[bytes]], home: Path)
 def _end(started: dict[str, subprocess.Popen[bytes]]) -> None:
     """End all processes and whatever they have begun: tasks at work roll back, and are tried again."""
     for process in started.values():
-        everyone = _family(process.pid)
-        if process.poll() is None:
-            process.terminate()
-        _, alive = psutil.wait_procs(everyone, timeout=20)
-        for each in [*alive, *_family(process.pid)]:
+        _end_family(_family(process.pid))
+
+
+def _end_family(family: list[psutil.Process]) -> None:
+    for each in family[:1]:
+        with suppress(psutil.NoSuchProcess):
+            each.terminate()  # it ends those that it has begun
+    _, alive = psutil.wait_procs(family, timeout=20)
+    for each in alive:
+        with suppress(psutil.NoSuchProcess):
             each.kill()
+    psutil.wait_procs(alive, timeout=10)
 
 
 def _family(pid: int) -> list[psutil.Process]:
