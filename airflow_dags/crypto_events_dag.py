@@ -1,8 +1,8 @@
 """Every day, production holds the trusted crypto events of the last five days.
 
 Rows are judged before they are loaded. A bad row stops the load at its gate: the gate's log names the rule, the count,
-the rejects and the Data Docs. Mend the rows in raw history and clear the run, or trigger it with
-`on_invalid=quarantine` to load the good ones now.
+the rejects and the Data Docs. Mend the rows in raw history and clear `build_events_candidate` and what follows; or
+trigger the date again with `on_invalid=quarantine` to load the good ones now.
 """
 
 from airflow_dags.luigi_bridge import render

@@ -21,7 +21,7 @@ from airflow.sdk import DAG, Asset, BaseOperator, Context, CronTriggerTimetable,
 from airflow.sdk.bases.skipmixin import SkipMixin
 from airflow.sdk.exceptions import AirflowFailException
 
-from pipelines.errors import PipelineError
+from pipelines.errors import GateFailed, PipelineError, UsageError
 from pipelines.settings import settings
 from pipelines.stage import DateParameter, Goal, OneOf, Stage, Versions, WholeNumber, begin_run, in_order, part_of_run
 
@@ -66,7 +66,7 @@ def render(
         default_args={**DEFAULTS, "owner": owner, "on_failure_callback": tell_failure},
         doc_md=_doc(root, stages, doc or ""),
     ) as dag:
-        operators = {stage: _operator(root, stage, stages) for stage in stages}
+        operators = {stage: _operator(root, stage, stages, params) for stage in stages}
     for stage in stages:
         operators[stage].set_upstream([operators[before] for before in stage.after])
     return dag
@@ -80,13 +80,17 @@ def _schedule(schedule: str | Sequence[str] | None) -> CronTriggerTimetable | li
     return [Asset(name) for name in schedule]
 
 
-def _operator(root: type[Goal], stage: type[Stage], stages: Sequence[type[Stage]]) -> StageOperator:
+def _operator(
+    root: type[Goal], stage: type[Stage], stages: Sequence[type[Stage]], params: Sequence[str]
+) -> StageOperator:
     followers = [each for each in stages if stage in each.after]
     kind = BranchOperator if any(map(_may_be_unwanted, followers)) else StageOperator
     joins = any(map(_may_be_unwanted, stage.after))
     return kind(
         task_id=stage.stage,
         root=root,
+        takes=tuple(params),
+        on_success_callback=None if stage.afterwards is Stage.afterwards else do_afterwards,
         outlets=[Asset(name) for name in stage.makes],
         trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS if joins else TriggerRule.ALL_SUCCESS,
         doc_md="\n\n".join([cleandoc(stage.__doc__ or ""), *(f"- `{file}`" for file in stage.code)]),
@@ -131,28 +135,25 @@ class StageOperator(BaseOperator):
 
     ui_color = "#e8f0fe"
 
-    def __init__(self, *, root: type[Goal], **options: Any) -> None:
+    def __init__(self, *, root: type[Goal], takes: Sequence[str], **options: Any) -> None:
         super().__init__(**options)
-        self.root = root
+        self.root, self.takes = root, takes
 
     def execute(self, context: Context) -> dict[str, Any]:
-        with _plainly(), part_of_run(self._seen(context)) as seen:
-            root = self.root(date=run_date(context), **_given(context["params"]))
-            begin_run(root)
-            stages = root.stages()
-            stage = next(each for each in stages if each.stage == self.task_id)
-            _require(stage)
+        with _plainly(), self.part_of_run(context) as (seen, stages, stage):
             if _was_cleared(context, self.retries or 0):
                 stage.forget()
             ran = not stage.is_done()
             if ran:
-                stage.perform()
+                _require(stage)
+                _perform(stage)
             else:
                 self.log.info("Nothing to do: %s was done for %s on its inputs as they are.", stage.stage, stage.key)
             told = {"stage": stage.stage, "key": stage.key, "ran": ran, **_facts(stage)}
+            self.log.info("%s", ", ".join(f"{name}: {value}" for name, value in told.items()))
             context["ti"].xcom_push(SEEN, json.loads(json.dumps(seen, default=str)))
             for asset in self.outlets:
-                extra = {"date": str(root.date), **_lineage(stage), **told, **stage.told_of(asset.name)}
+                extra = {"date": str(stages[-1].date), **_lineage(stage), **told, **stage.told_of(asset.name)}
                 context["outlet_events"][asset].extra.update(extra)
             unwanted = [each.stage for each in stages if stage in each.requires() and not each.wanted()]
         self.go_on(context, told, unwanted)
@@ -161,9 +162,22 @@ class StageOperator(BaseOperator):
     def go_on(self, context: Context, told: dict[str, Any], unwanted: Sequence[str]) -> None:
         """What follows is run."""
 
-    def _seen(self, context: Context) -> dict[str, Versions]:
+    @contextmanager
+    def part_of_run(self, context: Context) -> Iterator[tuple[dict[str, Versions], list[Stage], Stage]]:
+        """What the run has seen so far, its stages, and the one of this task."""
         told = context["ti"].xcom_pull(task_ids=sorted(self.upstream_task_ids), key=SEEN) or []
-        return {task: versions for seen in told if seen for task, versions in seen.items()}
+        with part_of_run({task: versions for seen in told if seen for task, versions in seen.items()}) as seen:
+            root = self.root(date=run_date(context), **self._given(context["params"]))
+            begin_run(root)
+            stages = root.stages()
+            yield seen, stages, next(each for each in stages if each.stage == self.task_id)
+
+    def _given(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The params as Luigi takes them; a whole number may come as 3.0."""
+        if unknown := sorted({*params} - {*self.takes}):
+            raise UsageError(f"{', '.join(unknown)}: no param of {self.dag_id}, which takes {', '.join(self.takes)}.")
+        given = {name: value for name, value in params.items() if name != "date" and value is not None}
+        return {name: int(value) if isinstance(value, float) else value for name, value in given.items()}
 
 
 class BranchOperator(StageOperator, SkipMixin):
@@ -197,11 +211,21 @@ def tell_failure(context: Context) -> None:
     from pipelines import notify
 
     failed = context["ti"]
-    with _plainly():
+    try:
         notify.send(
             f"{failed.dag_id}: {failed.task_id} failed ({failed.run_id})",
             f"{context.get('exception') or 'no exception'}\n{failed.log_url or ''}",
         )
+    except PipelineError as problem:
+        log.error("People were not told of the failure. %s", problem)
+
+
+def do_afterwards(context: Context) -> None:
+    """What a stage does once Airflow has taken its result, and told others of its data sets."""
+    task = context["task"]
+    assert isinstance(task, StageOperator)
+    with _plainly(), task.part_of_run(context) as (_, _, stage):
+        stage.afterwards()
 
 
 @contextmanager
@@ -237,13 +261,22 @@ def _require(stage: Stage) -> None:
                 each.perform()
 
 
+def _perform(stage: Stage) -> None:
+    """Do it; a gate that fails tells how to go on in Airflow, too: alone it would judge the same snapshot again."""
+    try:
+        stage.perform()
+    except GateFailed as problem:
+        before = in_order(stage, lambda task: task.requires())
+        snapshot = next((each.stage for each in reversed(before) if not each.inputs()), stage.stage)
+        raise GateFailed(
+            f"{problem}\n  In Airflow: then clear {snapshot}, which takes a new snapshot, and what follows; or trigger the "
+            f"DAG with the param date={stage.date}. on_invalid is a param, too."
+        ) from None
+
+
 def _was_cleared(context: Context, retries: int) -> bool:
     """Whether somebody has cleared the task: then it may be tried more often than it was at first."""
     return bool(context["ti"].max_tries > retries)
-
-
-def _given(params: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in params.items() if name != "date" and value is not None}
 
 
 def _facts(stage: Stage) -> dict[str, Any]:

@@ -192,6 +192,9 @@ class Stage(FlowTask):
         """Do it, within the transaction that the record commits with; return what the record should tell."""
         raise NotImplementedError
 
+    def afterwards(self) -> None:
+        """What is done once the record is there and others have been told; again where that was killed in between."""
+
     def told_of(self, dataset: str) -> Details:  # noqa: ARG002
         """What others are told of a data set that this stage makes; besides what its record tells."""
         return {}
@@ -249,6 +252,7 @@ class Stage(FlowTask):
         _pinned.pop(self.task_id, None)  # an earlier stage of this run may have changed what was there when it began
         if not self.complete():
             self.perform()
+            self.afterwards()
 
     def perform(self) -> None:
         """Do the work and leave the record, in one transaction.

@@ -5,14 +5,13 @@ Every Python of `.venv` imports this as it starts (the Makefile says so in a .pt
 
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PORT = os.environ.get("AIRFLOW_PORT") or "8080"
 
 
-def settings(home: Path, port: str) -> dict[str, str]:
+def variables(home: Path, port: str) -> dict[str, str]:
     """Airflow's own settings; whatever the environment sets already wins."""
     return {
         "AIRFLOW_HOME": str(home),
@@ -27,6 +26,7 @@ def settings(home: Path, port: str) -> dict[str, str]:
         "AIRFLOW__CORE__PARALLELISM": "2",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",  # the others may write
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
@@ -40,6 +40,10 @@ def make(home: Path) -> None:
     import secrets
     import subprocess
 
+    from pipelines.errors import PipelineError
+    from pipelines.settings import settings
+
+    settings().make_home()
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (home / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -54,7 +58,7 @@ def make(home: Path) -> None:
             migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
             attempts = (subprocess.run(migrate, stdout=said, stderr=said, check=False).returncode for _ in range(2))
             if not any(code == 0 and _has_version(home) for code in attempts):
-                sys.exit(f"Airflow's database could not be made. What was said: {log}")
+                raise PipelineError(f"Airflow's database could not be made. What was said: {log}")
         (home / ".made").touch()
 
 
@@ -68,17 +72,27 @@ def _has_version(home: Path) -> bool:
 
 def use_zone() -> None:
     """Let a date that somebody types be one of the project's zone."""
-    from pipelines.errors import PipelineError
     from pipelines.settings import settings
 
-    with suppress(PipelineError):  # a wrong setting is told where the DAGs are read
-        os.environ.setdefault("AIRFLOW__CORE__DEFAULT_TIMEZONE", settings().project_timezone)
+    os.environ.setdefault("AIRFLOW__CORE__DEFAULT_TIMEZONE", settings().project_timezone)
+
+
+def prepare(home: Path) -> None:
+    """Before the command ``airflow`` begins; ends it in plain words where a setting is wrong."""
+    from pipelines.errors import PipelineError
+
+    try:
+        use_zone()
+        make(home)
+    except PipelineError as problem:
+        sys.stderr.write(f"{problem}\n")
+        sys.stderr.flush()
+        os._exit(problem.exit_code)  # Python itself has hardly begun
 
 
 if "AIRFLOW_HOME" not in os.environ:
     _home = Path(os.environ.get("STATE_DIR") or ROOT / ".state").expanduser().resolve() / "airflow"
-    for _name, _value in settings(_home, PORT).items():
+    for _name, _value in variables(_home, PORT).items():
         os.environ.setdefault(_name, _value)
     if "airflow" in {Path(word).name for word in sys.orig_argv[1:3]}:
-        use_zone()
-        make(_home)
+        prepare(_home)

@@ -38,9 +38,10 @@ def main() -> int:
     for number in ENDS:
         signal.signal(number, _stop)
     home = Path(os.environ["AIRFLOW_HOME"])
-    for name, value in airflow_home.settings(home, airflow_home.PORT).items():
+    for name, value in airflow_home.variables(home, airflow_home.PORT).items():
         os.environ.setdefault(name, value)
     try:
+        warehouse.dsn()  # one embedded PostgreSQL for all tasks, as long as Airflow is up
         airflow_home.use_zone()
         airflow_home.make(home)
         with _alone(home):
@@ -58,7 +59,6 @@ def _live(home: Path) -> NoReturn:
     """Start all, wait until it is healthy, tell where it is; end all when one of them ends, or somebody says so."""
     started: dict[str, subprocess.Popen[bytes]] = {}
     try:
-        # One embedded PostgreSQL for all tasks, as long as Airflow is up.
         environment = {**os.environ, "POSTGRES_DSN": warehouse.dsn()}
         for name, command in COMMANDS.items():
             started[name] = _start(command, home / "logs" / f"{name}.log", environment)
@@ -101,14 +101,14 @@ def _end_leftovers(home: Path) -> None:
         for pid, born in json.loads((home / PIDS).read_text()).items():
             if (family := _family(int(pid))) and family[0].create_time() == born:
                 console.note(f"ending a process of an Airflow that was killed: {pid}")
-                _end_family(family)
+                _end_families([family])
 
 
 def _refuse_taken_port() -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", int(airflow_home.PORT)))
+            probe.bind(("127.0.0.1", int(airflow_home.PORT) or -1))
         except (OSError, ValueError, OverflowError) as error:
             raise UsageError(f"Port {airflow_home.PORT} cannot be used: {error}. AIRFLOW_PORT names another.") from None
 
@@ -147,15 +147,16 @@ def _wait_until_healthy(started: dict[str, subprocess.Popen[bytes]], home: Path)
 
 def _end(started: dict[str, subprocess.Popen[bytes]]) -> None:
     """End all processes and whatever they have begun: tasks at work roll back, and are tried again."""
-    for process in started.values():
-        _end_family(_family(process.pid))
+    if started:
+        console.note("stopping Airflow; tasks at work have twenty seconds")
+        _end_families([_family(process.pid) for process in started.values()])
 
 
-def _end_family(family: list[psutil.Process]) -> None:
-    for each in family[:1]:
+def _end_families(families: list[list[psutil.Process]]) -> None:
+    for head in (family[0] for family in families if family):
         with suppress(psutil.NoSuchProcess):
-            each.terminate()  # it ends those that it has begun
-    _, alive = psutil.wait_procs(family, timeout=20)
+            head.terminate()  # it ends those that it has begun
+    _, alive = psutil.wait_procs([each for family in families for each in family], timeout=20)
     for each in alive:
         with suppress(psutil.NoSuchProcess):
             each.kill()

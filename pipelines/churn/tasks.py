@@ -175,7 +175,27 @@ class FeatureEngineering(ChurnStage):
         }  # fmt: skip
 
 
-class TrainSparkModel(ChurnStage):
+class TrainingStage(ChurnStage):
+    """A stage that leaves a version of a model, made by a run of MLflow."""
+
+    def version(self) -> str | None:
+        """That of the model; None where there is none yet. A training that is done anew leaves another one."""
+        record = self.record()
+        return record.details["version"] if record else None
+
+    def still_there(self) -> bool:
+        from pipelines import tracking
+
+        return super().still_there() and tracking.run_is_there(self.details()["run_id"])
+
+    def forget(self) -> None:
+        from pipelines.churn import lifecycle
+
+        lifecycle.let_train_again(self.record())
+        super().forget()
+
+
+class TrainSparkModel(TrainingStage):
     """The best of the grid is a version of churn-model, with all that is known of it."""
 
     stage = "train_spark_model"
@@ -192,17 +212,6 @@ class TrainSparkModel(ChurnStage):
             "drift_sample": chosen.churn_drift_sample, "tracking": chosen.mlflow_tracking_uri,
         }  # fmt: skip
 
-    def still_there(self) -> bool:
-        from pipelines import tracking
-
-        return super().still_there() and tracking.run_is_there(self.details()["run_id"])
-
-    def forget(self) -> None:
-        from pipelines.churn import lifecycle
-
-        lifecycle.let_train_again(self.record())
-        super().forget()
-
     def work(self, tx: Connection) -> Details:  # noqa: ARG002
         from pipelines.churn import lifecycle
 
@@ -216,6 +225,9 @@ class EvaluateCandidate(ChurnStage):
     stage = "evaluate_candidate"
     after = (TrainSparkModel,)
     code = ("pipelines/churn/lifecycle.py",)
+
+    def decided_by(self) -> dict[str, Any]:
+        return {"candidate": self.sibling(TrainSparkModel).version()}
 
     def work(self, tx: Connection) -> Details:  # noqa: ARG002
         from pipelines.churn import lifecycle
@@ -504,7 +516,7 @@ class LogregStage(ChurnStage):
         return sundays(self.snapshot(), 1)[0]
 
 
-class TrainLogreg(LogregStage):
+class TrainLogreg(LogregStage, TrainingStage):
     """A version of churn-logreg, trained on the weekly snapshots that PostgreSQL holds."""
 
     stage = "train_logreg"
@@ -525,17 +537,6 @@ class TrainLogreg(LogregStage):
     def decided_by(self) -> dict[str, Any]:
         return {"tracking": _settings().mlflow_tracking_uri}
 
-    def still_there(self) -> bool:
-        from pipelines import tracking
-
-        return super().still_there() and tracking.run_is_there(self.details()["run_id"])
-
-    def forget(self) -> None:
-        from pipelines.churn import lifecycle
-
-        lifecycle.let_train_again(self.record())
-        super().forget()
-
     def work(self, tx: Connection) -> Details:
         from pipelines.churn import lifecycle
 
@@ -552,7 +553,8 @@ class PromoteLogreg(LogregStage):
     code = ("pipelines/churn/registry.py", "pipelines/churn/lifecycle.py")
 
     def decided_by(self) -> dict[str, Any]:
-        return {"min_delta": _settings().churn_promotion_min_delta}
+        candidate = self.sibling(TrainLogreg).version()
+        return {"min_delta": _settings().churn_promotion_min_delta, "candidate": candidate}
 
     def work(self, tx: Connection) -> Details:  # noqa: ARG002
         from pipelines.churn import lifecycle
@@ -613,7 +615,14 @@ class DetectCsvChanges(ChurnStage):
 
         before, now = (self._source_versions()[when] for when in ("before", "now"))
         rows = {file: sources.count_lines(self.files(), file) for file in now}
-        return {"changed": watchdog.changes(before, now), "first_look": before is None, "now": now, "rows": rows}
+        changed = watchdog.changes(before, now)
+        return {
+            "files_changed": len(changed),
+            "changed": changed,
+            "first_look": before is None,
+            "now": now,
+            "rows": rows,
+        }
 
 
 class EmitDatasetUpdate(ChurnStage):
@@ -632,13 +641,22 @@ class EmitDatasetUpdate(ChurnStage):
         return found is not None and bool(found.details["changed"])
 
     def work(self, tx: Connection) -> Details:  # noqa: ARG002
-        from pipelines.churn import report, watchdog
+        from pipelines.churn import report
 
         found = self.details_of(DetectCsvChanges)
         if not self.quiet:
             report.show_changes(self.files(), found)
-        watchdog.remember(self.store(), found["now"])  # once it has been told, not before
-        return {"changed": len(found["changed"])}
+        return {}
+
+    def still_there(self) -> bool:
+        from pipelines.churn import watchdog
+
+        return bool(watchdog.remembered(self.store()) == self.details_of(DetectCsvChanges)["now"])
+
+    def afterwards(self) -> None:
+        from pipelines.churn import watchdog
+
+        watchdog.remember(self.store(), self.details_of(DetectCsvChanges)["now"])
 
     def told_of(self, dataset: str) -> Details:
         found = self.details_of(DetectCsvChanges)

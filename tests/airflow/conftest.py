@@ -15,11 +15,9 @@ from pipelines.settings import settings
 from scripts import airflow_home
 from tests.airflow.dags import Dags
 from tests.churn import World
-from tests.conftest import STATE
 
 # Before anything imports Airflow: it reads its settings once.
-HOME = STATE / "airflow"
-os.environ |= airflow_home.settings(HOME, "8080")
+os.environ |= airflow_home.variables(settings().home / "airflow", "8080")
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from hashlib import sha256
 
 import pytest
 
+from pipelines.errors import PipelineError
 from tests.airflow.dags import ASSETS, DAGS, TRAINING, Dags, Run
 
 SUNDAYS = [date(2019, 4, 7) + timedelta(weeks=week) for week in range(8)]
@@ -76,6 +77,21 @@ def test_the_watchdog_tells_of_five_assets_when_a_file_changes_and_of_none_other
         assert date.fromisoformat(told["date"])
 
 
+def test_a_change_that_nobody_heard_of_is_told_again(dags: Dags, trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    """Killed after the work and before Airflow took it: the state is written when all have been told, not before."""
+    from pipelines.churn.tasks import EmitDatasetUpdate
+
+    dags.run("churn_data_watchdog", None)
+    edit(dags, "MARKETPLACE_DATA.csv")
+    told = len(dags.events("PAYMENTS.csv"))
+    with monkeypatch.context() as killed:
+        killed.setattr(EmitDatasetUpdate, "afterwards", lambda _: (_ for _ in ()).throw(PipelineError("killed")))
+        dags.run("churn_data_watchdog", None)
+    assert dags.run("churn_data_watchdog", None).states["emit_dataset_update"] == "success", "at worst it is told twice"
+    assert len(dags.events("PAYMENTS.csv")) == told + 2
+    assert dags.run("churn_data_watchdog", None).states["emit_dataset_update"] == "skipped"
+
+
 def test_the_watchdog_fails_where_a_file_is_missing_and_forgets_nothing(dags: Dags, trained: Run) -> None:  # noqa: ARG001
     dags.run("churn_data_watchdog", None)
     before = (dags.world.artifacts / "source_hashes.json").read_bytes()
@@ -126,10 +142,17 @@ def test_what_was_cleared_really_runs_again(dags: Dags, trained: Run, monkeypatc
     dags.run("churn_training_dag", None)
     dags.run("churn_feature_build_w", "2019-05-26", weeks=3)
     before, versions = finished(dags), dags.world.versions()
-    monkeypatch.setattr(luigi_bridge, "_was_cleared", lambda *_: True)
+    cleared = {"train_spark_model"}
+    monkeypatch.setattr(
+        luigi_bridge, "_was_cleared", lambda context, _: not cleared or context["ti"].task_id in cleared
+    )
+    alone = dags.run("churn_training_dag", None)
+    assert alone.ran() == [*TRAINING[2:], "skip_promotion", "notify_success"], "another version is judged anew"
+    assert alone.told["evaluate_candidate"]["candidate_version"] == alone.told["train_spark_model"]["version"]
+    cleared.clear()
     again = dags.run("churn_training_dag", None)
     assert again.ran() == [*TRAINING, "skip_promotion", "notify_success"]
-    assert dags.world.versions() == [*versions, str(int(versions[-1]) + 1)], "trained anew, not found in MLflow"
+    assert len(dags.world.versions()) == len(versions) + 2, "trained anew, not found in MLflow"
     assert dags.run("churn_feature_build_w", "2019-05-26", weeks=3).ran() == list(DAGS["churn_feature_build_w"][1])
     weeks = [("build_weekly_features", f"2019-05-{day}") for day in (12, 19, 26)]
     assert all(finished(dags)[week] > before[week] for week in weeks), "each week, too"

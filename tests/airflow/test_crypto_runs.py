@@ -141,6 +141,16 @@ def test_the_date_and_the_window_are_params(dags: Dags) -> None:
     assert run.told["generate_fake_history_last_5_days"]["generated"] == 200
 
 
+def test_a_whole_number_may_come_as_a_float_and_is_one(dags: Dags) -> None:
+    assert dags.run(DAG, "2023-07-06", window_days=2.0).told["merge_to_prod"]["key"] == "2023-07-06, 2 days"
+
+
+def test_what_is_no_param_is_refused(dags: Dags) -> None:
+    run = dags.run(DAG, "2023-07-07", windows_days=3)
+    assert run.states[CRYPTO[0]] == "failed"
+    assert run.told == {}
+
+
 @pytest.mark.parametrize(
     ("moment", "day"),
     [

@@ -192,6 +192,7 @@ def test_a_day_is_triggered_watched_broken_repaired_and_cleared(airflow: Airflow
     log = airflow.log(dag, broken, "ge_validate_raw")
     assert "site_id_unknown: 1 row, the first: ingest_id 42" in log
     assert "python -m pipelines rejects --date 2023-02-05" in log
+    assert "then clear build_events_candidate, which takes a new snapshot, and what follows" in log
     docs = next(line.split("Data Docs: ")[1] for line in log.splitlines() if "Data Docs: " in line)
     assert Path(docs).is_file()
     assert "crypto_events_dag: ge_validate_raw failed" in log, "people were told, once"
