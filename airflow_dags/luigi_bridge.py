@@ -269,8 +269,8 @@ def _perform(stage: Stage) -> None:
         before = in_order(stage, lambda task: task.requires())
         snapshot = next((each.stage for each in reversed(before) if not each.inputs()), stage.stage)
         raise GateFailed(
-            f"{problem}\n  In Airflow: then clear {snapshot}, which takes a new snapshot, and what follows; or trigger the "
-            f"DAG with the param date={stage.date}. on_invalid is a param, too."
+            f"{problem}\n  In Airflow: then clear {snapshot}, which takes a new snapshot, and what follows; or trigger "
+            f"the DAG with the param date={stage.date}. on_invalid is a param, too."
         ) from None
 
 
