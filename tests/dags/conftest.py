@@ -13,8 +13,8 @@ from psycopg import conninfo
 from pipelines import warehouse
 from pipelines.settings import settings
 from scripts import airflow_home
-from tests.airflow.dags import Dags
 from tests.churn import World
+from tests.dags.running import Dags
 
 # Before anything imports Airflow: it reads its settings once.
 os.environ |= airflow_home.variables(settings().home / "airflow", "8080")
