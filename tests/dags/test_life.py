@@ -24,7 +24,8 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from pipelines.settings import ROOT, Settings
+from pipelines.settings import ROOT, Settings, settings
+from scripts import airflow_home
 from tests.churn import GOOD
 from tests.dags.running import ASSETS, CRYPTO, TRAINING
 
@@ -76,9 +77,13 @@ class Airflow:
         )  # fmt: skip
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """``airflow …``, in the environment that the .pth file of .venv gives it."""
+        home = airflow_home.variables(self.state / "airflow", str(self.port))
+        zone = {"AIRFLOW__CORE__DEFAULT_TIMEZONE": settings().project_timezone}
         return subprocess.run(
-            [sys.executable, "-m", *arguments], cwd=ROOT, env=self.env, text=True, capture_output=True, check=False
-        )
+            [sys.executable, "-m", "airflow", *arguments], cwd=ROOT, env={**self.env, **home, **zone}, text=True,
+            capture_output=True, check=False,
+        )  # fmt: skip
 
     @cached_property
     def warehouse(self) -> psycopg.Connection[dict[str, Any]]:
@@ -221,7 +226,7 @@ def record(airflow: Airflow, stage: str) -> Any:
 
 def test_a_range_is_backfilled_and_wrong_params_are_refused(airflow: Airflow) -> None:
     dag = "crypto_events_dag"
-    done = airflow.command("airflow", "backfill", "create", "--dag-id", dag, "--from-date", "2023-03-01",
+    done = airflow.command("backfill", "create", "--dag-id", dag, "--from-date", "2023-03-01",
                            "--to-date", "2023-03-03", "--dag-run-conf", '{"window_days": 1}')  # fmt: skip
     assert done.returncode == 0, done.stderr
     runs = [run["dag_run_id"] for run in airflow.runs(dag) if run["run_type"] == "backfill"]
