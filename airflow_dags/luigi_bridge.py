@@ -256,7 +256,7 @@ def _require(stage: Stage) -> None:
                 f"forgotten, or another run has done it since. Clear {before.stage} and what follows."
             )
         log.info("Another run has overwritten what %s made for %s: it is made again first.", before.stage, before.key)
-        for each in in_order(before, lambda task: task.requires()):
+        for each in before.line():
             if not each.is_done():
                 each.perform()
 
@@ -266,8 +266,7 @@ def _perform(stage: Stage) -> None:
     try:
         stage.perform()
     except GateFailed as problem:
-        before = in_order(stage, lambda task: task.requires())
-        snapshot = next((each.stage for each in reversed(before) if not each.inputs()), stage.stage)
+        snapshot = next((each.stage for each in reversed(stage.line()) if not each.inputs()), stage.stage)
         raise GateFailed(
             f"{problem}\n  In Airflow: then clear {snapshot}, which takes a new snapshot, and what follows; or trigger "
             f"the DAG with the param date={stage.date}. on_invalid is a param, too."
@@ -287,8 +286,7 @@ def _facts(stage: Stage) -> dict[str, Any]:
 
 def _lineage(stage: Stage) -> dict[str, Any]:
     """What the records of all stages before this one tell: which snapshot, which model version."""
-    before = in_order(stage, lambda each: each.requires())[:-1]
-    return {name: value for each in before for name, value in _facts(each).items()}
+    return {name: value for each in stage.line()[:-1] for name, value in _facts(each).items()}
 
 
 def _is_plain(value: object) -> bool:

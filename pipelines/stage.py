@@ -269,10 +269,14 @@ class Stage(FlowTask):
                 raise outcome.error
             say(outcome)
 
+    def line(self) -> list[Stage]:
+        """All that comes before it, and the stage itself, first to last."""
+        return in_order(self, lambda stage: stage.requires())
+
     def perform_within(self, tx: Connection) -> None:
         """Do it as a part of another stage, in its transaction; nothing where it is done."""
         _pinned.pop(self.task_id, None)
-        if not (self.fresh() and self.still_there()):
+        if not self.is_done():
             self._do(tx)
 
     def _do(self, tx: Connection) -> Details | Refusal:
@@ -332,7 +336,7 @@ class Goal(Root):
 
     def stages(self) -> list[Stage]:
         """The stages of this run, first to last."""
-        return in_order(self.requires(), lambda stage: stage.requires())
+        return self.requires().line()
 
 
 def begin_run(task: FlowTask) -> None:
