@@ -139,6 +139,29 @@ class Place:
         finally:
             new.unlink(missing_ok=True)
 
+    @contextmanager
+    def writing_folder(self) -> Iterator[Path]:
+        """A folder to fill; when the context ends without an error, its files are here, in place of what was before.
+
+        On S3 ``index.html`` comes last: where it is, the others are.
+        """
+        if self.on_s3:
+            with tempfile.TemporaryDirectory(prefix="kpi-delivery-") as scratch:
+                yield Path(scratch)
+                for path in sorted(Path(scratch).iterdir(), key=lambda path: path.name == "index.html"):
+                    self.write(path.name, path.read_bytes())
+            return
+        target = Path(self.url)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".new-", dir=target.parent) as scratch:
+                (new := Path(scratch, "folder")).mkdir()
+                yield new
+                shutil.rmtree(target, ignore_errors=True)
+                new.rename(target)
+        except OSError as error:
+            raise PipelineError(f"{target} cannot be written: {error.strerror or error}.") from error
+
     def keep_newest(self, folder: str, number: int) -> None:
         """Remove all but the newest of the folders in one; on S3 that is a rule of the bucket."""
         if not self.on_s3:
@@ -163,6 +186,11 @@ def place(url: str | None, default: str) -> Place:
     if not url.startswith("s3://") or not url.removeprefix("s3://").strip("/"):
         raise UsageError(f"{url} is no place that can be used: give a folder, or s3://bucket/prefix.")
     return Place(url.rstrip("/"))
+
+
+def data_docs() -> Place:
+    """Where Data Docs are kept."""
+    return place(settings().data_docs_url, "data_docs")
 
 
 def store() -> Place:

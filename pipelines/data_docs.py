@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from pipelines.errors import PipelineError
 
 if TYPE_CHECKING:
     from pipelines.quality import Judgement
@@ -61,20 +58,10 @@ def _style() -> str:
     return (Path(__file__).parent / "data_docs.css").read_text(encoding="utf-8")
 
 
-@contextmanager
-def telling(docs: Path) -> Iterator[None]:
-    """Tell in plain words that the disk failed."""
-    try:
-        yield
-    except OSError as error:
-        raise PipelineError(f"Data Docs in {docs} cannot be written: {error.strerror or error}.") from error
-
-
 def write_pages(site: Path, title: str, answers: list[Any]) -> None:
     """A page per suite, as Great Expectations renders it."""
     from great_expectations.render.renderer import ValidationResultsPageRenderer
 
-    site.mkdir()
     for answer in answers:
         answer.meta["run_id"] = {"run_name": title, "run_time": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S %Z}"}
         page = _page_view().render(ValidationResultsPageRenderer().render(answer))
@@ -82,7 +69,7 @@ def write_pages(site: Path, title: str, answers: list[Any]) -> None:
 
 
 def write_front_page(
-    docs: Path, title: str, outcome: str, judgement: Judgement, rejects: Sequence[tuple[str, str, str]]
+    site: Path, title: str, outcome: str, judgement: Judgement, rejects: Sequence[tuple[str, str, str]]
 ) -> None:
     """``index.html``: what came of it, which suite held, and the rejects as (reason, rows, the first of them)."""
     suites = [
@@ -97,8 +84,7 @@ def write_front_page(
     head = f'{_NOTHING_LIVE}<meta charset="UTF-8"><title>{escape(title)}</title><style>{_style()}</style>'
     body = f'<div class="container-fluid">{body}</div>'
     page = f'<!DOCTYPE html><html lang="en"><head>{head}</head><body>{body}</body></html>'
-    with telling(docs):
-        (docs / "index.html").write_text(page, encoding="utf-8")
+    (site / "index.html").write_text(page, encoding="utf-8")
 
 
 def _held(suite: str, judgement: Judgement) -> str:

@@ -7,9 +7,7 @@ import gc
 import importlib
 import logging
 import os
-import shutil
 import sys
-import tempfile
 import threading
 import types
 import warnings
@@ -138,8 +136,8 @@ def loaded() -> Any:
     return _load()
 
 
-def judge(url: str, suites: Sequence[Suite], docs: Path, title: str) -> Judgement:
-    """Ask every suite of its table; leave a page for each in the folder ``docs``, all or none.
+def judge(url: str, suites: Sequence[Suite], site: Path, title: str) -> Judgement:
+    """Ask every suite of its table; leave a page for each in the folder ``site``.
 
     The first look only asks yes or no, which costs one scan a suite. Where the answer is no, a second one brings counts
     and examples for the page.
@@ -147,11 +145,11 @@ def judge(url: str, suites: Sequence[Suite], docs: Path, title: str) -> Judgemen
     Args:
         url: SQLAlchemy URL of the database.
         suites: what to ask of which table.
-        docs: folder to make; one that is there is replaced.
+        site: an empty folder.
         title: what the pages call this run.
     """
     gx = loaded()
-    with _plainly(), data_docs.telling(docs), warnings.catch_warnings():
+    with _plainly(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its own deprecations, and of PostgreSQL by its generic door
         context = gx.get_context(mode="ephemeral", project_config=_in_memory())
         source = context.data_sources.add_sql("warehouse", connection_string=url)
@@ -161,12 +159,7 @@ def judge(url: str, suites: Sequence[Suite], docs: Path, title: str) -> Judgemen
             answers = [batch.validate(suite, result_format="SUMMARY") for batch, suite in asked]
             failures = _failures(answers) or failures  # mended meanwhile? It was bad all the same
         source.get_engine().dispose()
-        docs.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".docs-", dir=docs.parent) as scratch:
-            site = Path(scratch) / "site"
-            data_docs.write_pages(site, title, answers)
-            shutil.rmtree(docs, ignore_errors=True)
-            site.rename(docs)
+        data_docs.write_pages(site, title, answers)
     return Judgement({answer.suite_name: len(answer.results) for answer in answers}, failures)
 
 

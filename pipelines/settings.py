@@ -95,6 +95,9 @@ class Settings(BaseSettings):
     artifacts_url: str | None = Field(
         None, description="folder or s3:// for features, reports and states; without one STATE_DIR/artifacts"
     )
+    data_docs_url: str | None = Field(
+        None, description="folder or s3:// for Data Docs; without one STATE_DIR/data_docs"
+    )
     spark_master_url: str = Field("local[*]", description="where Spark runs")
     mlflow_tracking_uri: str | None = Field(
         None, description="MLflow server or store; without one SQLite in STATE_DIR/mlflow"

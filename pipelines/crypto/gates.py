@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
 from pipelines import console, data_docs, quality
+from pipelines.artifacts import Place
 from pipelines.crypto import rules
 from pipelines.crypto.candidate import snapshot_in_staging
 from pipelines.crypto.rules import Rule
@@ -41,7 +41,7 @@ class Known:
 
 
 def validate_raw(
-    tx: Connection, url: str, window: Window, known: Known, policy: Policy, docs: Path
+    tx: Connection, url: str, window: Window, known: Known, policy: Policy, docs: Place
 ) -> dict[str, Any] | Refusal:
     """``ge_validate_raw``: the raw table has its shape, and every judged row holds the rules.
 
@@ -60,7 +60,7 @@ def validate_raw(
 
 
 def validate_candidate(
-    tx: Connection, url: str, window: Window, known: Known, policy: Policy, docs: Path
+    tx: Connection, url: str, window: Window, known: Known, policy: Policy, docs: Place
 ) -> dict[str, Any] | Refusal:
     """``ge_validate_candidate``: what is about to be merged is typed, positive, consistent and unique by key.
 
@@ -89,36 +89,37 @@ def _suite(name: str, schema: str, table: str, of: Sequence[Rule]) -> quality.Su
 
 def _judge(
     tx: Connection, url: str, snapshot: Row, suites: list[quality.Suite], row_rules: Sequence[Rule], policy: Policy,
-    docs: Path, may_set_aside: bool,
+    docs: Place, may_set_aside: bool,
 ) -> dict[str, Any] | Refusal:  # fmt: skip
     suite = suites[-1].name
     title = f"{suite} {snapshot['snapshot_id']}"
-    judgement = quality.judge(url, suites, docs, title)
-    failures = judgement.failures
     quarantine = policy.on_invalid == "quarantine" and may_set_aside
-    # What the raw gate has set aside stays as it is, whatever the second gate finds.
-    names_rows = quarantine or (failures and policy.on_invalid == "halt")
-    reasons = _reject(tx, snapshot, row_rules, "quarantined") if names_rows else []
-    counts = one(tx, "crypto/count_judged", snapshot)
-    why = _why_halt(failures, reasons, counts, policy, quarantine)
-    rejected = counts["rejected"] if reasons else 0
-    judged = counts["judged"] if may_set_aside else counts["candidates"]
-    outcome = "halted" if why else "quarantined" if rejected else "passed"
-    if why and reasons:
-        tx.execute(query("crypto/halt_rejects"), snapshot)
-    elif rejected:
-        tx.execute(query("crypto/set_aside"), snapshot)
-        tx.execute(query("crypto/leave_out_astray"), snapshot)
-    told = [(reason["reason"], f"{reason['rows']:,}", reason["first"]) for reason in reasons]
-    data_docs.write_front_page(docs, title, _in_words(outcome, judged, rejected), judgement, told)
+    with docs.writing_folder() as site:
+        judgement = quality.judge(url, suites, site, title)
+        failures = judgement.failures
+        # What the raw gate has set aside stays as it is, whatever the second gate finds.
+        names_rows = quarantine or (failures and policy.on_invalid == "halt")
+        reasons = _reject(tx, snapshot, row_rules, "quarantined") if names_rows else []
+        counts = one(tx, "crypto/count_judged", snapshot)
+        why = _why_halt(failures, reasons, counts, policy, quarantine)
+        rejected = counts["rejected"] if reasons else 0
+        judged = counts["judged"] if may_set_aside else counts["candidates"]
+        outcome = "halted" if why else "quarantined" if rejected else "passed"
+        if why and reasons:
+            tx.execute(query("crypto/halt_rejects"), snapshot)
+        elif rejected:
+            tx.execute(query("crypto/set_aside"), snapshot)
+            tx.execute(query("crypto/leave_out_astray"), snapshot)
+        told = [(reason["reason"], f"{reason['rows']:,}", reason["first"]) for reason in reasons]
+        data_docs.write_front_page(site, title, _in_words(outcome, judged, rejected), judgement, told)
     tx.execute(query("crypto/note_dq_run"), {
-        **snapshot, "suite_name": suite, "on_invalid": policy.on_invalid, "outcome": outcome, "docs_path": str(docs),
+        **snapshot, "suite_name": suite, "on_invalid": policy.on_invalid, "outcome": outcome, "docs_path": docs.url,
         "rows_judged": judged, "rows_rejected": rejected,
         "reasons": Jsonb({reason["reason"]: reason["rows"] for reason in reasons}),
     })  # fmt: skip
     if why:
         return Refusal(GateFailed(_told(suite, snapshot, why, docs, policy)))
-    record = {"snapshot_id": snapshot["snapshot_id"], "judged": judged, "rejected": rejected, "docs": str(docs)}
+    record = {"snapshot_id": snapshot["snapshot_id"], "judged": judged, "rejected": rejected, "docs": docs.url}
     if may_set_aside:
         standing = one(tx, "crypto/count_judged", snapshot)["candidates"] if rejected else counts["candidates"]
         record["redelivered"] = judged - rejected - standing  # copies of rows that stand
@@ -158,13 +159,13 @@ def _counted(reasons: list[Row]) -> list[str]:
     return [f"{each['reason']}: {console.rows(each['rows'])}, the first: {each['first']}" for each in reasons]
 
 
-def _told(suite: str, snapshot: Row, why: list[str], docs: Path, policy: Policy) -> str:
+def _told(suite: str, snapshot: Row, why: list[str], docs: Place, policy: Policy) -> str:
     or_else = "run with --on-invalid quarantine" if policy.on_invalid == "halt" else "raise MAX_REJECT_SHARE"
     return (
         f"{suite} failed for {snapshot['run_date']} (window from {snapshot['window_start']}); "
         "production was not touched.\n"
         + "".join(f"    {line}\n" for line in why)
         + f"  Rows and reasons: python -m pipelines rejects --date {snapshot['run_date']}\n"
-        + f"  Data Docs: {docs / 'index.html'}\n"
+        + f"  Data Docs: {docs.at('index.html')}\n"
         + f"  Repair the rows in raw.BT_CRYPTO_TRANSACTION_HISTORY and run again with the same options, or {or_else}."
     )

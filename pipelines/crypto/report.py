@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines import console
+from pipelines.artifacts import Place
 from pipelines.errors import UsageError
 from pipelines.settings import settings
 from pipelines.warehouse import connection, one, query
@@ -54,8 +55,9 @@ def show_run(stages: list[Stage]) -> None:
         console.result("No row of raw history falls to this run: look whether the date is right and history has come.")
     _tell_of_file(stages[0], told)
     if docs := told.get("docs"):
-        for suite in sorted(Path(docs).parent.glob("*/index.html")):
-            console.result(f"Data Docs: {suite}")
+        run = Place(str(docs).rpartition("/")[0])
+        for suite in (name for name in run.names() if not name.startswith(".")):
+            console.result(f"Data Docs: {run.at(suite)}/index.html")
 
 
 def _tell_of_file(stage: Stage, told: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from pipelines.stage import FlowTask, Goal, OneOf, Refusal, Root, Stage, Version
 from pipelines.targets import Details
 
 if TYPE_CHECKING:
+    from pipelines.artifacts import Place
     from pipelines.crypto.gates import Known, Policy
     from pipelines.crypto.window import Window
     from pipelines.settings import Settings
@@ -208,11 +209,13 @@ class Gate(CryptoStage):
         quality.loaded()
         return warehouse.sqlalchemy_url()
 
-    def docs(self) -> Path:
+    def docs(self) -> Place:
         """The folder of this gate's Data Docs, beside the other gate's of the same snapshot and policy."""
+        from pipelines.artifacts import Place, data_docs
+
         record = self.sibling(BuildEventsCandidate).record()
         assert record is not None
-        return _settings().home / "data_docs" / str(record.details["snapshot_id"]) / self.on_invalid / self.suite
+        return Place(data_docs().at(f"{record.details['snapshot_id']}/{self.on_invalid}/{self.suite}"))
 
 
 class ValidateRaw(Gate):

@@ -1,0 +1,2 @@
+-- A database belongs to its one user.
+CREATE DATABASE {name} OWNER {owner}
