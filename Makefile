@@ -4,10 +4,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup crypto churn airflow seed test bench-crypto bench-churn lock clean
+.PHONY: help setup crypto churn airflow test bench-crypto bench-churn lock clean \
+  env up init seed ps logs dag-run dag-status churn-watchdog mlops-run down reset destroy
 
 help:  ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^## /{print "\n" substr($$0, 4)} /^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The stamp is newer than the lock files while the environment is what they say.
 $(VENV)/.ready: requirements/bootstrap.txt requirements/dev.txt
@@ -32,11 +33,14 @@ churn: setup  ## the whole life of the churn model: train, drift, features, scor
 airflow: setup  ## a local Airflow with the DAGs; Ctrl-C stops it
 	@exec $(BIN)/python -m scripts.airflow_up
 
-seed: setup  ## load the churn files into raw.* as they are, for SQL
-	@$(BIN)/python -m pipelines seed
+seed:  ## load the churn files into raw.* as they are, for SQL; where the stack is up, into its database
+	@if $(STACK_IS_UP); then echo "into the stack" >&2; docker compose exec -T airflow-worker python -m pipelines seed; \
+	else $(MAKE) --no-print-directory setup && $(BIN)/python -m pipelines seed; fi
 
-test: setup  ## lint, types and all tests, through tox
+test: setup  ## lint, types and all tests, through tox; with a Docker engine those on containers, too
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/tox
+	@if docker info >/dev/null 2>&1; then PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/tox -e integration,stack; \
+	else echo; echo "LEFT OUT: tox -e integration and tox -e stack: no Docker engine answers. All else has passed."; fi
 
 bench-crypto: setup  ## compare the crypto flow with hand-written SQL, the plain way and dbt
 	@$(BIN)/python -m benchmarks.crypto
@@ -49,3 +53,45 @@ lock: setup  ## resolve the requirements again
 
 clean:  ## remove the environment and the caches; data in .state stays
 	@rm -rf $(VENV) .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+## The production stack, in containers
+STACK_IS_UP := [ -f .env ] && [ -n "$$(docker compose ps -q --status running airflow-worker 2>/dev/null)" ]
+RUNS := docker compose exec -T airflow-apiserver python -m scripts.stack_runs
+
+env:  ## make .env with new secrets, or add to it what is missing
+	@scripts/stack-env
+
+up:  ## build and start everything, tell where it is; with COMPOSE_PROFILES=tools JupyterLab and pgAdmin, too
+	@scripts/stack-up
+
+init: env  ## make the databases, users, tables and buckets that are missing
+	@docker compose run --rm init
+
+ps:  ## how the services are
+	@docker compose ps --all
+
+logs:  ## what they say; S=airflow-worker for one of them
+	@docker compose logs --follow --tail 100 $(S)
+
+dag-run:  ## run a DAG and wait for it: DAG=crypto_events_dag CONF='{"date": "2023-02-01"}'
+	@$(RUNS) dag-run $(if $(DAG),$(DAG),$(error DAG=… is missing, for example DAG=crypto_events_dag)) '$(CONF)'
+
+dag-status:  ## the last run of each DAG
+	@$(RUNS) dag-status
+
+churn-watchdog:  ## look whether churn files changed, and wait for the training that follows
+	@$(RUNS) churn-watchdog
+
+mlops-run: seed  ## the whole life of the churn models, DAG by DAG, on generated files where there are none
+	@$(RUNS) mlops-run
+
+down:  ## stop everything; all data stay
+	@docker compose --profile tools down
+
+reset:  ## start anew with empty databases and buckets; .env and images stay
+	@docker compose --profile tools down --volumes
+	@scripts/stack-up
+
+destroy:  ## remove all: containers, data, our images, .env
+	@docker compose --profile tools down --volumes --rmi all
+	@rm -f .env

@@ -5,6 +5,7 @@ A file appears under its name only when it is whole: on disk by a rename, on S3 
 
 from __future__ import annotations
 
+import mimetypes
 import os
 import shutil
 import tempfile
@@ -121,7 +122,7 @@ class Place:
                 with (
                     _plainly(self.at(name)),
                     path.open("rb") as source,
-                    s3().open_output_stream(self._key(name)) as copy,
+                    s3().open_output_stream(self._key(name), metadata=_kind(name)) as copy,
                 ):
                     shutil.copyfileobj(source, copy, 1 << 22)
             return
@@ -196,6 +197,11 @@ def data_docs() -> Place:
 def store() -> Place:
     """Where stages leave their files."""
     return place(settings().artifacts_url, "artifacts")
+
+
+def _kind(name: str) -> dict[str, str]:
+    """What a browser needs to know of an object, to show it."""
+    return {"Content-Type": mimetypes.guess_type(name)[0] or "application/octet-stream"}
 
 
 @lru_cache

@@ -1,4 +1,4 @@
-"""Run DAGs of the stack from a shell and wait for them, by Airflow's REST API: `make dag-run`, `dag-status` and the like.
+"""Run DAGs of the stack from a shell and wait for them, by Airflow's REST API: `make dag-run` and the like.
 
 It runs within the container of the api-server, which knows the password.
 """
@@ -135,9 +135,8 @@ def wait(airflow: Airflow, dag: str, run: str) -> None:
     console.table(f"{dag} {run}: {state}", rows)
     if state == "failed":
         failed = [task["task_id"] for task in tasks if task["state"] == "failed"]
-        raise RunFailed(
-            f"{dag} failed at {', '.join(failed)}. Its log: {os.environ['AIRFLOW__API__BASE_URL']}/dags/{dag}/runs/{run}"
-        )
+        page = os.environ["AIRFLOW__API__BASE_URL"]
+        raise RunFailed(f"{dag} failed at {', '.join(failed)}. Its log: {page}/dags/{dag}/runs/{run}")
 
 
 def watch(airflow: Airflow) -> None:
