@@ -5,7 +5,8 @@ BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help setup crypto churn airflow test bench-crypto bench-churn lock clean \
-  env up init seed ps logs dag-run dag-status churn-watchdog mlops-run down reset destroy
+  env up init seed ps logs dag-run dag-status churn-watchdog mlops-run \
+  backup restore down reset destroy
 
 help:  ## this list
 	@awk -F':.*## ' '/^## /{print "\n" substr($$0, 4)} /^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,7 +56,7 @@ clean:  ## remove the environment and the caches; data in .state stays
 	@rm -rf $(VENV) .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 ## The production stack, in containers
-STACK_IS_UP := [ -f .env ] && [ -n "$$(docker compose ps -q --status running airflow-worker 2>/dev/null)" ]
+STACK_IS_UP := [ -f "$${COMPOSE_ENV_FILES:-.env}" ] && [ -n "$$(docker compose ps -q --status running airflow-worker 2>/dev/null)" ]
 RUNS := docker compose exec -T airflow-apiserver python -m scripts.stack_runs
 
 env:  ## make .env with new secrets, or add to it what is missing
@@ -85,6 +86,12 @@ churn-watchdog:  ## look whether churn files changed, and wait for the training 
 mlops-run: seed  ## the whole life of the churn models, DAG by DAG, on generated files where there are none
 	@$(RUNS) mlops-run
 
+backup:  ## data and .env into backups/<now>; everything is stopped for that moment
+	@scripts/stack-backup
+
+restore:  ## FROM=backups/… in place of what is there
+	@scripts/stack-restore
+
 down:  ## stop everything; all data stay
 	@docker compose --profile tools down
 
@@ -94,4 +101,4 @@ reset:  ## start anew with empty databases and buckets; .env and images stay
 
 destroy:  ## remove all: containers, data, our images, .env
 	@docker compose --profile tools down --volumes --rmi all
-	@rm -f .env
+	@rm -f "$${COMPOSE_ENV_FILES:-.env}"

@@ -286,9 +286,10 @@ def lock(flow: str, waiting: Callable[[str], None]) -> bool:
     Raises:
         AlreadyRunning: another run still held it after ``LOCK_WAIT_SECONDS``.
     """
-    pid, held_by = _locks.get(flow, (0, None))
-    if pid == os.getppid() or held_by is connection():  # luigi --workers forks: the parent's lock is the run's
-        return False
+    if flow in _locks:
+        pid, held_by = _locks[flow]
+        if pid == os.getppid() or held_by is connection():  # luigi --workers forks: the parent's lock is the run's
+            return False
     give_up = time.monotonic() + settings().lock_wait_seconds
     told = False
     while True:

@@ -55,7 +55,10 @@ def make_databases(dsn: str, passwords: dict[str, str]) -> None:
         with psycopg.connect(conninfo.make_conninfo(dsn, dbname="kpi"), autocommit=True) as kpi:
             kpi.execute(query("stack/read"))
     except psycopg.Error as error:
-        raise WarehouseUnreachable(f"PostgreSQL: {str(error).strip()}") from error
+        hint = ""
+        if "password authentication failed" in str(error):
+            hint = " Its data were made with another .env: bring that back, or begin with empty data (make reset)."
+        raise WarehouseUnreachable(f"PostgreSQL: {str(error).strip()}.{hint}") from error
     console.note(f"databases {', '.join(OWNERS)}; users {', '.join(ROLES)}")
 
 

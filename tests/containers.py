@@ -52,7 +52,7 @@ class Stack:
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """A command of the repository, with this project for the one that it speaks of."""
-        ours = {"ENV_FILE": str(self.file), "COMPOSE_ENV_FILES": str(self.file), "COMPOSE_PROJECT_NAME": self.project}
+        ours = {"COMPOSE_ENV_FILES": str(self.file), "COMPOSE_PROJECT_NAME": self.project}
         kept = {name: value for name, value in os.environ.items() if name not in _template()}
         done = subprocess.run(command, cwd=ROOT, env=kept | ours, capture_output=True, text=True, check=False)
         if check and done.returncode:

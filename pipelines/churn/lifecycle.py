@@ -39,9 +39,12 @@ def generate_if_empty(root: Place, settings: Settings, cleaning: str) -> None:
     Raises:
         MissingInput: the folder that was named is not there, or files that were there are gone.
     """
+    ours = RecordTarget("generate_churn_files", root.url)
+    if root.on_s3 and (begun := ours.read()) and not begun.details:
+        _generate_on_s3(root, int(begun.fingerprint), ours)  # a run was interrupted while it wrote them
+        return
     if any(root.exists(file) for file in synthetic.FILES):
         return
-    ours = RecordTarget("generate_churn_files", root.url)
     named = settings.churn_data_root is not None
     if named and not root.on_s3 and not Path(root.url).is_dir():
         raise MissingInput(
@@ -58,16 +61,32 @@ def generate_if_empty(root: Place, settings: Settings, cleaning: str) -> None:
             "folder they are generated."
         )
     console.note(f"{root.url} is empty: generating files of {settings.churn_users:,} users")
-    started = time.monotonic()
     if root.on_s3:
-        with tempfile.TemporaryDirectory(prefix="kpi-delivery-") as scratch:
-            rows = synthetic.generate(Path(scratch) / "files", settings.churn_users)
-            for file in reversed(synthetic.FILES):
-                with root.writing(file) as path:
-                    shutil.copyfile(Path(scratch) / "files" / file, path)
-    else:
-        rows = synthetic.generate(Path(root.url), settings.churn_users)
+        _generate_on_s3(root, settings.churn_users, ours)
+        return
+    started = time.monotonic()
+    rows = synthetic.generate(Path(root.url), settings.churn_users)
     ours.write(warehouse.connection(), str(settings.churn_users), rows, time.monotonic() - started)
+
+
+def _generate_on_s3(root: Place, users: int, ours: RecordTarget) -> None:
+    """Upload the files that are missing; a record without counts tells that a run has begun with it.
+
+    Files that are there and are not those that this would write are somebody's own: then nothing is written.
+    """
+    started = time.monotonic()
+    ours.write(warehouse.connection(), str(users), {}, 0.0)
+    with tempfile.TemporaryDirectory(prefix="kpi-delivery-") as scratch:
+        rows = synthetic.generate(folder := Path(scratch) / "files", users)
+        there = [file for file in synthetic.FILES if root.exists(file)]
+        if any(root.size(file) != (folder / file).stat().st_size for file in there):
+            ours.forget()
+            return
+        for file in synthetic.FILES:
+            if file not in there:
+                with root.writing(file) as path:
+                    shutil.copyfile(folder / file, path)
+    ours.write(warehouse.connection(), str(users), rows, time.monotonic() - started)
 
 
 # churn-model ------------------------------------------------------------------------------------------------------
