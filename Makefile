@@ -57,6 +57,7 @@ clean:  ## remove the environment and the caches; data in .state stays
 
 ## The production stack, in containers
 STACK_IS_UP := [ -f "$${COMPOSE_ENV_FILES:-.env}" ] && [ -n "$$(docker compose ps -q --status running airflow-worker 2>/dev/null)" ]
+NEED_STACK = @$(STACK_IS_UP) || { echo "The stack is not up: make up" >&2; exit 2; }
 RUNS := docker compose exec -T airflow-apiserver python -m scripts.stack_runs
 
 env:  ## make .env with new secrets, or add to it what is missing
@@ -75,15 +76,20 @@ logs:  ## what they say; S=airflow-worker for one of them
 	@docker compose logs --follow --tail 100 $(S)
 
 dag-run:  ## run a DAG and wait for it: DAG=crypto_events_dag CONF='{"date": "2023-02-01"}'
+	$(NEED_STACK)
 	@$(RUNS) dag-run $(if $(DAG),$(DAG),$(error DAG=… is missing, for example DAG=crypto_events_dag)) '$(CONF)'
 
 dag-status:  ## the last run of each DAG
+	$(NEED_STACK)
 	@$(RUNS) dag-status
 
 churn-watchdog:  ## look whether churn files changed, and wait for the training that follows
+	$(NEED_STACK)
 	@$(RUNS) churn-watchdog
 
-mlops-run: seed  ## the whole life of the churn models, DAG by DAG, on generated files where there are none
+mlops-run:  ## the whole life of the churn models, DAG by DAG, on generated files where there are none
+	$(NEED_STACK)
+	@$(MAKE) --no-print-directory seed
 	@$(RUNS) mlops-run
 
 backup:  ## data and .env into backups/<now>; everything is stopped for that moment

@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 import pytest
 
-from pipelines.settings import ROOT
+from pipelines.settings import ROOT, Settings
 
 # A small life of the models: enough to learn from, little to wait for.
 SMALL = {"CHURN_USERS": "3000", "CHURN_REG_PARAMS": "0.01", "CHURN_ELASTIC_NET_PARAMS": "0"}
@@ -37,6 +37,9 @@ class Stack:
     def __init__(self, folder: Path, project: str, **settings: str) -> None:
         need_engine()
         self.project, self.file = project, folder / ".env"
+        for name in (*_template(), *map(str.upper, Settings.model_fields)):  # they would win over the file
+            os.environ.pop(name, None)
+        os.environ |= {"COMPOSE_ENV_FILES": str(self.file), "COMPOSE_PROJECT_NAME": project}
         (folder / "data").mkdir()
         chosen = {name: str(free_port()) for name in _template() if name.endswith("_PORT")}
         chosen |= {"DATA_DIR": str(folder / "data"), "COMPOSE_PROFILES": "tools", **settings}
@@ -45,16 +48,9 @@ class Stack:
         lines = [line.split("=", 1) for line in self.file.read_text().splitlines() if line and line[0] != "#"]
         self.env = dict(lines)
 
-    @property
-    def command(self) -> list[str]:
-        """`docker compose` for this project."""
-        return ["docker", "compose", "--project-name", self.project, "--env-file", str(self.file)]
-
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """A command of the repository, with this project for the one that it speaks of."""
-        ours = {"COMPOSE_ENV_FILES": str(self.file), "COMPOSE_PROJECT_NAME": self.project}
-        kept = {name: value for name, value in os.environ.items() if name not in _template()}
-        done = subprocess.run(command, cwd=ROOT, env=kept | ours, capture_output=True, text=True, check=False)
+        """A command of the repository, which speaks of this project: the environment says so."""
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         if check and done.returncode:
             pytest.fail(
                 f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}", pytrace=False
@@ -62,7 +58,7 @@ class Stack:
         return done
 
     def compose(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        return self.run(*self.command, *command, check=check)
+        return self.run("docker", "compose", *command, check=check)
 
     def build(self) -> None:
         """The images, where what they are made of has changed."""

@@ -28,11 +28,6 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def docker_compose_command(stack: Stack) -> str:
-    return f"docker compose --env-file {stack.file}"
-
-
-@pytest.fixture(scope="session")
 def docker_compose_file() -> str:
     return str(ROOT / "compose.yaml")
 

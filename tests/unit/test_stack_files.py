@@ -1,0 +1,94 @@
+"""What can be known of the stack without an engine: its files agree with one another, and its secrets are made well."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipelines import warehouse
+from pipelines.settings import ROOT, Settings
+
+COMPOSE = (ROOT / "compose.yaml").read_text()
+TEMPLATE = (ROOT / ".env.example").read_text()
+
+
+def make_env(file: Path) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "COMPOSE_ENV_FILES": str(file)}
+    return subprocess.run([ROOT / "scripts/stack-env"], env=env, capture_output=True, text=True, check=False)
+
+
+def values(file: Path) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in file.read_text().splitlines() if line and line[0] != "#")
+
+
+def test_compose_takes_nothing_but_what_the_template_names_and_settings() -> None:
+    named = set(re.findall(r"^([A-Z_]+)=", TEMPLATE, re.M))
+    taken = set(re.findall(r"\$\{([A-Z_]+)[}:]", COMPOSE))
+    with_defaults = set(re.findall(r"\$\{([A-Z_]+):-", COMPOSE))
+    assert taken - with_defaults <= named
+    assert named <= taken
+    settings = {name.upper() for name in Settings.model_fields}
+    assert with_defaults - named <= settings | {"AIRFLOW_WORKER_CONCURRENCY"}
+
+
+def test_every_setting_reaches_the_workers() -> None:
+    block = COMPOSE.split("x-pipeline:")[1].split("\nx-")[0]
+    given = set(re.findall(r"^  ([A-Z_0-9]+):", block, re.M))
+    assert {name.upper() for name in Settings.model_fields} - given == {"STATE_DIR"}  # that is the image's
+
+
+def test_secrets_are_made_once_for_this_user_alone(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    assert make_env(file).returncode == 0
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    made = values(file)
+    secrets = [made[name] for name, value in values(ROOT / ".env.example").items() if value.startswith("generate")]
+    assert len({*secrets}) == len(secrets) >= 12
+    assert all(re.fullmatch(r"[0-9a-f]{48}|[\w-]{43}=", secret) for secret in secrets)
+    before = file.read_text()
+    assert make_env(file).returncode == 0
+    assert file.read_text() == before
+
+
+def test_what_env_says_stays_and_what_is_new_is_added(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("POSTGRES_PORT=5433\nNOTIFY_URLS=json://somewhere/?a=1&b=2\nPGADMIN_PASSWORD=mine")  # no line end
+    done = make_env(file)
+    assert done.returncode == 0
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    told = values(file)
+    assert (told["POSTGRES_PORT"], told["PGADMIN_PASSWORD"]) == ("5433", "mine")
+    assert told["NOTIFY_URLS"] == "json://somewhere/?a=1&b=2"
+    assert set(told) == {*values(ROOT / ".env.example"), "NOTIFY_URLS"}
+    assert not [name for name, value in told.items() if value in done.stderr and name.endswith("PASSWORD")]
+
+
+@pytest.mark.parametrize("line", ["REDIS_PASSWORD=with space", "REDIS_PASSWORD=p@ss", "REDIS_PASSWORD="])
+def test_a_password_that_no_address_can_hold_is_refused(tmp_path: Path, line: str) -> None:
+    file = tmp_path / ".env"
+    file.write_text(f"# mine\n{line}\n")
+    done = make_env(file)
+    assert done.returncode == 2
+    assert "line 2" in done.stderr
+    assert "p@ss" not in done.stderr
+    assert file.read_text() == f"# mine\n{line}\n"
+
+
+def test_a_process_whose_parent_lies_outside_of_its_container_holds_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def ask(_: object, name: str, __: object) -> dict[str, bool]:
+        asked.append(name)
+        return {"locked": True}
+
+    monkeypatch.setattr(os, "getppid", lambda: 0)  # as within `docker exec`
+    monkeypatch.setattr(warehouse, "connection", lambda: None)
+    monkeypatch.setattr(warehouse, "one", ask)
+    monkeypatch.setattr(warehouse, "_locks", {})
+    assert warehouse.lock("crypto", print)
+    assert asked == ["try_lock"]
