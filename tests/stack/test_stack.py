@@ -18,6 +18,13 @@ from tests.stack.conftest import Airflow
 pytestmark = pytest.mark.timeout(1800)  # the first of them waits for the whole stack
 HISTORY = "raw.bt_crypto_transaction_history"
 DAY = "2023-02-01"
+APP = """
+import json
+from streamlit.testing.v1 import AppTest
+app = AppTest.from_file("app/main.py", default_timeout=60).run()
+told = {"problems": len(app.exception) + len(app.warning), "production": list(app.table[0].value["version"])}
+print(json.dumps(told))
+"""
 
 
 def count(warehouse: psycopg.Connection[Any], table: str, where: str = "true") -> int:
@@ -124,6 +131,8 @@ def test_the_whole_life_of_the_models_through_celery(
         assert json.loads(page(f"{mlflow}?name={model}&alias=production")[1])["model_version"]["version"] == "1"
     applications = json.loads(page(f"http://127.0.0.1:{stack.env['SPARK_UI_PORT']}/json/")[1])["completedapps"]
     assert {app["name"] for app in applications} == {"kpi-delivery"}
+    app = stack.compose("exec", "-T", "streamlit", "python", "-c", APP).stdout
+    assert json.loads(app) == {"problems": 0, "production": ["1", "1"]}
     again = stack.run("make", "--no-print-directory", "churn-watchdog")
     assert "No churn file has changed" in again.stdout
 
