@@ -59,6 +59,7 @@ clean:  ## remove the environment and the caches; data in .state stays
 STACK_IS_UP := [ -f "$${COMPOSE_ENV_FILES:-.env}" ] && [ -n "$$(docker compose ps -q --status running airflow-worker 2>/dev/null)" ]
 NEED_STACK = @$(STACK_IS_UP) || { echo "The stack is not up: make up" >&2; exit 2; }
 RUNS := docker compose exec -T airflow-apiserver python -m scripts.stack_runs
+export DAG CONF TO FROM  # as they are, not as a shell would read them
 
 env:  ## make .env with new secrets, or add to it what is missing
 	@scripts/stack-env
@@ -77,7 +78,8 @@ logs:  ## what they say; S=airflow-worker for one of them
 
 dag-run:  ## run a DAG and wait for it: DAG=crypto_events_dag CONF='{"date": "2023-02-01"}'
 	$(NEED_STACK)
-	@$(RUNS) dag-run $(if $(DAG),$(DAG),$(error DAG=… is missing, for example DAG=crypto_events_dag)) '$(CONF)'
+	@[ -n "$$DAG" ] || { echo "DAG=… is missing, for example DAG=crypto_events_dag" >&2; exit 2; }
+	@$(RUNS) dag-run -- "$$DAG" "$$CONF"
 
 dag-status:  ## the last run of each DAG
 	$(NEED_STACK)
@@ -102,9 +104,11 @@ down:  ## stop everything; all data stay
 	@docker compose --profile tools down
 
 reset:  ## start anew with empty databases and buckets; .env and images stay
+	@scripts/stack-env
 	@docker compose --profile tools down --volumes
 	@scripts/stack-up
 
 destroy:  ## remove all: containers, data, our images, .env
+	@scripts/stack-env
 	@docker compose --profile tools down --volumes --rmi all
 	@rm -f "$${COMPOSE_ENV_FILES:-.env}"

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -93,7 +94,7 @@ class Airflow:
 
     def trigger(self, dag: str, conf: Mapping[str, Any]) -> str:
         """The id of a new run."""
-        return str(self.ask(f"/api/v2/dags/{dag}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"])
+        return str(self.ask(f"/api/v2/dags/{_quoted(dag)}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"])
 
     def run(self, dag: str, run: str) -> Answer:
         return self.ask(f"/api/v2/dags/{dag}/dagRuns/{run}")
@@ -174,6 +175,10 @@ def _conf(text: str) -> dict[str, Any]:
     if not isinstance(conf, dict):
         raise UsageError('CONF is no JSON object. For example: CONF=\'{"date": "2023-02-01"}\'')
     return conf
+
+
+def _quoted(name: str) -> str:
+    return urllib.parse.quote(name, safe="")
 
 
 def _local(moment: str) -> str:

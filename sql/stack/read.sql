@@ -1,4 +1,5 @@
 -- In the warehouse: readers see all that the pipeline has made, and whatever it will make.
+REVOKE EXECUTE ON FUNCTION lo_create(oid), lo_creat(integer), lo_from_bytea(oid, bytea) FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES FOR ROLE pipeline GRANT USAGE ON SCHEMAS TO reader;
 ALTER DEFAULT PRIVILEGES FOR ROLE pipeline GRANT SELECT ON TABLES TO reader;
 

@@ -107,6 +107,13 @@ def test_crypto_a_day_that_holds_one_that_does_not_and_its_repair(
     assert b"site_id_unknown: 1 row" in s3.Object("airflow-logs", log).get()["Body"].read()
     assert count(warehouse, "dqm.bt_crypto_events_rejects") == 1
 
+    mine = f'CONF={{"date": "{DAY}", "source": "/data/o\'brien; ls.csv"}}'
+    done = stack.run("make", "--no-print-directory", "dag-run", "DAG=crypto_events_dag", mine, check=False)
+    assert done.returncode == 2
+    assert "failed at generate_fake_history_last_5_days" in done.stderr
+    asked = airflow.ask("/api/v2/dags/crypto_events_dag/dagRuns?order_by=-run_after")["dag_runs"][0]
+    assert asked["conf"]["source"] == "/data/o'brien; ls.csv"
+
     warehouse.execute(f"UPDATE {HISTORY} SET site_id = 'MEXICO' WHERE ingest_id = %s", (bad["ingest_id"],))
     run = airflow.trigger("crypto_events_dag", date=DAY)
     assert airflow.wait("crypto_events_dag", run) == "success"
@@ -176,4 +183,4 @@ def test_a_backup_brings_everything_back(stack: Stack, airflow: Airflow, tmp_pat
         row = reader.execute("SELECT count(*) FROM prod.bt_crypto_events WHERE is_active").fetchone()
     assert row == (10_000,)
     assert keys(stack.s3(), "mlflow-artifacts", "drift-reports/") == ["2019-05-26.html"]
-    assert Airflow(stack).ask("/api/v2/dags/crypto_events_dag/dagRuns")["total_entries"] == 4
+    assert Airflow(stack).ask("/api/v2/dags/crypto_events_dag/dagRuns")["total_entries"] == 5

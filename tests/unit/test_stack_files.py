@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import stat
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,8 +20,12 @@ TEMPLATE = (ROOT / ".env.example").read_text()
 
 
 def make_env(file: Path) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "COMPOSE_ENV_FILES": str(file)}
-    return subprocess.run([ROOT / "scripts/stack-env"], env=env, capture_output=True, text=True, check=False)
+    return script("stack-env", file)
+
+
+def script(name: str, file: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "COMPOSE_ENV_FILES": str(file), **more}
+    return subprocess.run([ROOT / "scripts" / name], env=env, capture_output=True, text=True, check=False)
 
 
 def values(file: Path) -> dict[str, str]:
@@ -68,8 +74,14 @@ def test_what_env_says_stays_and_what_is_new_is_added(tmp_path: Path) -> None:
     assert not [name for name, value in told.items() if value in done.stderr and name.endswith("PASSWORD")]
 
 
-@pytest.mark.parametrize("line", ["REDIS_PASSWORD=with space", "REDIS_PASSWORD=p@ss", "REDIS_PASSWORD="])
-def test_a_password_that_no_address_can_hold_is_refused(tmp_path: Path, line: str) -> None:
+@pytest.mark.parametrize(
+    "line",
+    [
+        "REDIS_PASSWORD=with space", "REDIS_PASSWORD=p@ss", "REDIS_PASSWORD=", "BIND_ADDRESS=",
+        "AIRFLOW_FERNET_KEY=abc", 'AIRFLOW_PORT="8090"', "AIRFLOW_PORT=8090 # mine",
+    ],
+)  # fmt: skip
+def test_what_an_address_or_a_service_cannot_take_is_refused(tmp_path: Path, line: str) -> None:
     file = tmp_path / ".env"
     file.write_text(f"# mine\n{line}\n")
     done = make_env(file)
@@ -77,6 +89,43 @@ def test_a_password_that_no_address_can_hold_is_refused(tmp_path: Path, line: st
     assert "line 2" in done.stderr
     assert "p@ss" not in done.stderr
     assert file.read_text() == f"# mine\n{line}\n"
+
+
+def test_two_at_once_make_one_set_of_secrets(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    with ThreadPoolExecutor() as both:
+        done = list(both.map(lambda _: make_env(file), range(2)))
+    assert {each.returncode for each in done} <= {0, 2}
+    assert set(values(file)) == set(values(ROOT / ".env.example"))
+    assert [path.name for path in tmp_path.iterdir()] == [".env"]
+
+
+def test_a_command_waits_for_nobody_who_is_gone(tmp_path: Path) -> None:
+    file, lock = tmp_path / ".env", tmp_path / ".env.lock"
+    lock.mkdir()
+    (lock / "pid").write_text(str(os.getpid()))
+    assert "Another command is at work on the stack" in make_env(file).stderr
+    assert not file.exists()
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    (lock / "pid").write_text(str(gone.pid))
+    assert make_env(file).returncode == 0
+
+
+def test_half_a_backup_is_refused_before_anything_is_lost(tmp_path: Path) -> None:
+    file, backup = tmp_path / ".env", tmp_path / "backup"
+    assert make_env(file).returncode == 0
+    before = file.read_text()
+    backup.mkdir()
+    (backup / "env").write_text("POSTGRES_PORT=5433\n")
+    for content in (b"", b"no archive", gzip.compress(b"no archive")):
+        for name in ("postgres", "minio", "jupyterlab"):
+            (backup / f"{name}.tar.gz").write_bytes(content)
+        done = script("stack-restore", file, FROM=str(backup))
+        assert (done.returncode, "Nothing was changed" in done.stderr) == (2, True), done.stderr
+    assert script("stack-restore", file).returncode == 2
+    assert script("stack-backup", file, TO=str(backup)).returncode == 2
+    assert file.read_text() == before
 
 
 def test_a_process_whose_parent_lies_outside_of_its_container_holds_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
