@@ -8,10 +8,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -94,7 +94,9 @@ class Airflow:
 
     def trigger(self, dag: str, conf: Mapping[str, Any]) -> str:
         """The id of a new run."""
-        return str(self.ask(f"/api/v2/dags/{_quoted(dag)}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"])
+        if not re.fullmatch(r"[\w.-]+", dag):
+            raise UsageError(f"{dag!r} cannot be the id of a DAG.")
+        return str(self.ask(f"/api/v2/dags/{dag}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"])
 
     def run(self, dag: str, run: str) -> Answer:
         return self.ask(f"/api/v2/dags/{dag}/dagRuns/{run}")
@@ -175,10 +177,6 @@ def _conf(text: str) -> dict[str, Any]:
     if not isinstance(conf, dict):
         raise UsageError('CONF is no JSON object. For example: CONF=\'{"date": "2023-02-01"}\'')
     return conf
-
-
-def _quoted(name: str) -> str:
-    return urllib.parse.quote(name, safe="")
 
 
 def _local(moment: str) -> str:
