@@ -59,7 +59,7 @@ clean:  ## remove the environment and the caches; data in .state stays
 STACK_IS_UP := [ -f "$${COMPOSE_ENV_FILES:-.env}" ] && [ -n "$$(docker compose ps -q --status running airflow-worker 2>/dev/null)" ]
 NEED_STACK = @$(STACK_IS_UP) || { echo "The stack is not up: make up" >&2; exit 2; }
 RUNS := docker compose exec -T airflow-apiserver python -m scripts.stack_runs
-export DAG CONF TO FROM  # as they are, not as a shell would read them
+export DAG CONF TO FROM  # no shell reads them; make does: a $ is written $$
 
 env:  ## make .env with new secrets, or add to it what is missing
 	@scripts/stack-env
@@ -67,8 +67,8 @@ env:  ## make .env with new secrets, or add to it what is missing
 up:  ## build and start everything, tell where it is; with COMPOSE_PROFILES=tools JupyterLab and pgAdmin, too
 	@scripts/stack-up
 
-init: env  ## make the databases, users, tables and buckets that are missing
-	@docker compose run --rm init
+init:  ## make the databases, users, tables and buckets that are missing
+	@scripts/stack-change init
 
 ps:  ## how the services are
 	@docker compose ps --all
@@ -101,14 +101,10 @@ restore:  ## FROM=backups/… in place of what is there
 	@scripts/stack-restore
 
 down:  ## stop everything; all data stay
-	@docker compose --profile tools down
+	@scripts/stack-change down
 
 reset:  ## start anew with empty databases and buckets; .env and images stay
-	@scripts/stack-env
-	@docker compose --profile tools down --volumes
-	@scripts/stack-up
+	@scripts/stack-change reset
 
-destroy:  ## remove all: containers, data, our images, .env
-	@scripts/stack-env
-	@docker compose --profile tools down --volumes --rmi all
-	@rm -f "$${COMPOSE_ENV_FILES:-.env}"
+destroy:  ## remove all: containers, data, images, .env
+	@scripts/stack-change destroy

@@ -142,9 +142,9 @@ class Place:
 
     @contextmanager
     def writing_folder(self) -> Iterator[Path]:
-        """A folder to fill; when the context ends without an error, its files are here, in place of what was before.
+        """A folder to fill; when the context ends without an error, its files are here.
 
-        On S3 ``index.html`` comes last: where it is, the others are.
+        On disk they take the place of what was there; on S3 ``index.html`` comes last.
         """
         if self.on_s3:
             with tempfile.TemporaryDirectory(prefix="kpi-delivery-") as scratch:

@@ -1,6 +1,7 @@
 """What the servers of the stack hold before anybody works with them: users, databases, tables, buckets.
 
-Whatever is there stays; a password that was changed in .env is changed in the database, too.
+Whatever is there stays; a user's password that was changed in .env is changed in the database, too. That of the
+superuser of PostgreSQL is the one of the first start.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from pipelines import console
 from pipelines.errors import PipelineError, UsageError
 from pipelines.settings import settings
 
-URL = os.environ.get("AIRFLOW_URL", "http://127.0.0.1:8080")
+URL = "http://127.0.0.1:8080"
 MLOPS = ("churn_drift_monitor_w", "churn_feature_build_w", "churn_train_register_m", "churn_batch_score_w")
 ENDED = ("success", "failed")
 Answer = dict[str, Any]
@@ -59,9 +59,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PipelineError as problem:
         console.error(problem)
         return problem.exit_code
-    except KeyboardInterrupt:
-        console.note("not waiting any longer; what was triggered goes on in Airflow")
-        return 130
     return 0
 
 

@@ -3,7 +3,7 @@ DO $$
 DECLARE
     name text;
 BEGIN
-    FOR name IN SELECT datname FROM pg_database WHERE NOT datistemplate LOOP
+    FOR name IN SELECT datname FROM pg_database WHERE datallowconn LOOP
         EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', name);
     END LOOP;
 END $$;

@@ -1,2 +1,2 @@
--- For this session, so that it never stands in a statement, which the server might log.
+-- For this session: what sets it is a value, not part of a statement.
 SELECT set_config('stack.' || %(role)s, %(password)s, false)

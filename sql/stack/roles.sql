@@ -14,5 +14,5 @@ BEGIN
     END LOOP;
 END $$;
 
--- A reader who is also granted a right to write by mistake still cannot.
+-- A reader writes nothing by accident; that it may not is a matter of rights.
 ALTER ROLE reader SET default_transaction_read_only = on;

@@ -75,6 +75,7 @@ def test_up_again_has_nothing_to_do_and_tells_where_everything_is(stack: Stack, 
 
 
 def test_all_run_as_a_plain_user(stack: Stack, airflow: Airflow) -> None:  # noqa: ARG001
+    stack.compose("exec", "-T", "jupyterlab", "touch", "/notebooks/mine.ipynb")  # and may write where it works
     for name in stack.services():
         if name != "init":
             # The official images of PostgreSQL and Redis begin as root and change; what they become is what counts.
