@@ -36,7 +36,7 @@ airflow: setup  ## a local Airflow with the DAGs; Ctrl-C stops it
 
 seed:  ## load the churn files into raw.* as they are, for SQL; where the stack is up, into its database
 	@if $(STACK_IS_UP); then echo "into the stack" >&2; docker compose exec -T airflow-worker python -m pipelines seed; \
-	else $(MAKE) --no-print-directory setup && $(BIN)/python -m pipelines seed; fi
+	else echo "the stack is not up: into the database of this folder" >&2; $(MAKE) --no-print-directory setup && $(BIN)/python -m pipelines seed; fi
 
 test: setup  ## lint, types and all tests, through tox; with a Docker engine those on containers, too
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/tox
@@ -106,5 +106,5 @@ down:  ## stop everything; all data stay
 reset:  ## start anew with empty databases and buckets; .env and images stay
 	@scripts/stack-change reset
 
-destroy:  ## remove all: containers, data, images, .env
+destroy:  ## remove all: containers, data, the images built here, .env
 	@scripts/stack-change destroy

@@ -9,7 +9,8 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -37,10 +38,28 @@ def _log() -> logging.Logger:
     log.setLevel(logging.INFO)
     if not logging.getLogger().handlers or logging.getLogger().level > logging.INFO:
         handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        formatter = logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
+        formatter.converter = _in_zone
+        handler.setFormatter(formatter)
         log.addHandler(handler)
         log.propagate = False
     return log
+
+
+def _in_zone(seconds: float | None) -> time.struct_time:
+    """A moment as the project's clock shows it; where the settings are wrong, as the machine's does."""
+    from pipelines.settings import settings
+
+    with suppress(PipelineError):
+        return datetime.fromtimestamp(seconds or 0, settings().zone).timetuple()
+    return time.localtime(seconds)
+
+
+def moment(when: datetime) -> str:
+    """A time in the project's zone, in which dates are, too."""
+    from pipelines.settings import settings
+
+    return f"{when.astimezone(settings().zone):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def plain(text: str) -> str:

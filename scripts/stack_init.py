@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from contextlib import suppress
 
 import psycopg
 from psycopg import conninfo, sql
@@ -48,10 +47,10 @@ def make_databases(dsn: str, passwords: dict[str, str]) -> None:
             for role, password in passwords.items():
                 server.execute(query("stack/password"), {"role": role, "password": password})
             server.execute(query("stack/roles"))
-            for name, owner in OWNERS.items():
-                with suppress(psycopg.errors.DuplicateDatabase):
-                    names = {"name": sql.Identifier(name), "owner": sql.Identifier(owner)}
-                    server.execute(query("stack/create_database").format(**names))
+            there = {name for (name,) in server.execute(query("stack/databases"))}
+            for name in OWNERS.keys() - there:
+                names = {"name": sql.Identifier(name), "owner": sql.Identifier(OWNERS[name])}
+                server.execute(query("stack/create_database").format(**names))
             server.execute(query("stack/connect"))
         with psycopg.connect(conninfo.make_conninfo(dsn, dbname="kpi"), autocommit=True) as kpi:
             kpi.execute(query("stack/read"))

@@ -19,7 +19,6 @@ from typing import Any
 
 from pipelines import console
 from pipelines.errors import PipelineError, UsageError
-from pipelines.settings import settings
 
 URL = "http://127.0.0.1:8080"
 MLOPS = ("churn_drift_monitor_w", "churn_feature_build_w", "churn_train_register_m", "churn_batch_score_w")
@@ -93,6 +92,9 @@ class Airflow:
         """The id of a new run."""
         if not re.fullmatch(r"[\w.-]+", dag):
             raise UsageError(f"{dag!r} cannot be the id of a DAG.")
+        takes = self.ask(f"/api/v2/dags/{dag}/details")["params"]
+        if unknown := sorted({*conf} - {*takes}):
+            raise UsageError(f"{', '.join(unknown)}: no param of {dag}, which takes {', '.join(takes)}.")
         return str(self.ask(f"/api/v2/dags/{dag}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"])
 
     def run(self, dag: str, run: str) -> Answer:
@@ -106,6 +108,16 @@ class Airflow:
     def tasks(self, dag: str, run: str) -> list[Answer]:
         found = self.ask(f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances")
         return sorted(found["task_instances"], key=lambda task: (task["start_date"] or "~", task["task_id"]))
+
+    def reason(self, dag: str, run: str, task: Answer) -> str:
+        """Why a task failed, by its log; empty where that does not say, as of a worker that is gone."""
+        where = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
+        try:
+            log = self.ask(where)["content"]
+        except PipelineError:
+            return ""
+        told = [line["error_detail"] for line in log if isinstance(line, dict) and line.get("error_detail")]
+        return str(told[-1][0]["exc_value"]) if told else ""
 
 
 def follow(airflow: Airflow, dag: str, conf: Mapping[str, Any]) -> None:
@@ -134,9 +146,10 @@ def wait(airflow: Airflow, dag: str, run: str) -> None:
     rows = [(task["task_id"], f"{task['state']}, {task['duration'] or 0:.1f} s") for task in tasks]
     console.table(f"{dag} {run}: {state}", rows)
     if state == "failed":
-        failed = [task["task_id"] for task in tasks if task["state"] == "failed"]
-        page = os.environ["AIRFLOW__API__BASE_URL"]
-        raise RunFailed(f"{dag} failed at {', '.join(failed)}. Its log: {page}/dags/{dag}/runs/{run}")
+        failed = [task for task in tasks if task["state"] == "failed"]
+        why = "".join(f"{task['task_id']}: {said}\n" for task in failed if (said := airflow.reason(dag, run, task)))
+        page = f"{os.environ['AIRFLOW__API__BASE_URL']}/dags/{dag}/runs/{run}"
+        raise RunFailed(f"{dag} failed at {', '.join(task['task_id'] for task in failed)}.\n{why}Its log: {page}")
 
 
 def watch(airflow: Airflow) -> None:
@@ -161,7 +174,7 @@ def show_status(airflow: Airflow) -> None:
     rows = []
     for dag in sorted(airflow.ask("/api/v2/dags?limit=100")["dags"], key=lambda dag: dag["dag_id"]):
         last = next(iter(airflow.runs(dag["dag_id"], 1)), None)
-        said = "has never run" if last is None else f"{last['state']} ({_local(last['run_after'])}, {last['run_type']})"
+        said = "has never run" if last is None else f"{last['state']} ({_when(last)}, {last['run_type']})"
         rows.append((dag["dag_id"], f"{said}{', paused' if dag['is_paused'] else ''}"))
     console.table("Last runs", rows)
 
@@ -176,8 +189,8 @@ def _conf(text: str) -> dict[str, Any]:
     return conf
 
 
-def _local(moment: str) -> str:
-    return f"{datetime.fromisoformat(moment).astimezone(settings().zone):%Y-%m-%d %H:%M}"
+def _when(run: Answer) -> str:
+    return console.moment(datetime.fromisoformat(run["run_after"]))
 
 
 def _detail(said: str) -> str:

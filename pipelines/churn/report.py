@@ -210,7 +210,7 @@ def show_status() -> None:
     from pipelines.warehouse import connection, query
 
     stages = [
-        (row["stage"], row["key"], f"{row['finished_at'].astimezone(_zone()):%Y-%m-%d %H:%M:%S}",
+        (row["stage"], row["key"], console.moment(row["finished_at"]),
          f"{row['seconds']:.1f} s", row["reason"] or console.in_words(row["details"]))
         for row in connection().execute(query("churn/last_stages"))
     ]  # fmt: skip
@@ -228,25 +228,19 @@ def show_status() -> None:
     console.grid("Last weekly snapshots", columns, weeks)
 
 
-def _zone() -> Any:
-    from pipelines.settings import settings
-
-    return settings().zone
-
-
 # Models -----------------------------------------------------------------------------------------------------------
 
 
 def show_models() -> None:
     """Versions of both models with their metrics, and who is production."""
-    from datetime import datetime
+    from datetime import UTC, datetime
 
     names = ("roc_auc", "brier", "precision_top_decile", "recent_drift_share")
     with tracking.plainly():
         found = [version for model in registry.MODELS for version in registry.versions(model)]
     shown = [
         (each.model, each.version, ", ".join(each.aliases),
-         f"{datetime.fromtimestamp(each.created, _zone()):%Y-%m-%d %H:%M}",
+         console.moment(datetime.fromtimestamp(each.created, UTC)),
          *(f"{each.metrics[name]:.4f}" if name in each.metrics else "" for name in names), each.run_id)
         for each in found
     ]  # fmt: skip

@@ -730,8 +730,8 @@ class ChurnWatchdog(ChurnRoot):
     def check(self) -> None:
         from pipelines.churn import sources
 
-        _settings().make_home()
-        sources.present(self.files())  # and generate nothing: that a file is missing is an answer
+        super().check()
+        sources.present(self.files())
 
     def report(self) -> None:
         from pipelines.churn.report import show_unchanged

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines import console
 from pipelines.artifacts import Place
 from pipelines.errors import UsageError
-from pipelines.settings import settings
 from pipelines.warehouse import connection, one, query
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def show_run(stages: list[Stage]) -> None:
         assert record is not None
         console.result(
             f"Nothing to do: raw history, rules and SQL of {window} are as they were when production was loaded "
-            f"({_local(record.finished_at)}; {console.rows(told.get('valid', 0))} valid, "
+            f"({console.moment(record.finished_at)}; {console.rows(told.get('valid', 0))} valid, "
             f"{told.get('rejected', 0):,} rejected)."
         )
         _tell_of_file(stages[0], told)
@@ -67,8 +66,8 @@ def _tell_of_file(stage: Stage, told: dict[str, Any]) -> None:
     record = stage.record()
     if record and (stage.ran_for() is None or "already_loaded_as" in told):
         console.result(
-            f"{told['file']} had been loaded by {_local(record.finished_at)}: a file is loaded once. To load it again: "
-            f"python -m pipelines forget --source {told['file']}"
+            f"{told['file']} had been loaded by {console.moment(record.finished_at)}: a file is loaded once. "
+            f"To load it again: python -m pipelines forget --source {told['file']}"
         )
     elif outside := told.get("outside_the_window"):
         console.result(
@@ -77,11 +76,6 @@ def _tell_of_file(stage: Stage, told: dict[str, Any]) -> None:
         )
     if unreadable := told["unreadable"]:
         console.result(f"{unreadable:,} lines of the file are unreadable: `python -m pipelines rejects` shows them.")
-
-
-def _local(moment: datetime) -> str:
-    """A time of the database in the project's zone, in which dates are, too."""
-    return f"{moment.astimezone(settings().zone):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def show_backfill(months: list[list[Stage]], until: date) -> None:
@@ -111,7 +105,7 @@ def show_status() -> None:
     runs = [
         (
             str(run["run_date"]), run["suite_name"], run["outcome"], f"{run['rows_judged']:,}",
-            f"{run['rows_rejected']:,}", _local(run["finished_at"]), _commonest(run["reasons"]),
+            f"{run['rows_rejected']:,}", console.moment(run["finished_at"]), _commonest(run["reasons"]),
         )
         for run in connection().execute(query("crypto/last_runs"))
     ]  # fmt: skip

@@ -242,11 +242,8 @@ def test_a_range_is_backfilled_and_wrong_params_are_refused(airflow: Airflow) ->
 
 def test_the_watchdog_starts_the_training_by_itself(airflow: Airflow) -> None:
     watchdog, training = "churn_data_watchdog", "churn_training_dag"
-    assert "failed" in airflow.ended(watchdog, airflow.trigger(watchdog)).values(), "there are no files yet"
-    built = airflow.ended("churn_feature_build_w", airflow.trigger("churn_feature_build_w", "2019-05-26"))
-    assert set(built.values()) == {"success"}, "the flow generates them"
     look = airflow.trigger(watchdog)
-    assert set(airflow.ended(watchdog, look).values()) == {"success"}
+    assert set(airflow.ended(watchdog, look).values()) == {"success"}, "files are generated where there are none"
     assert "6 changed" in airflow.log(watchdog, look, "emit_dataset_update")
     give_up = time.monotonic() + 60
     while not (runs := airflow.runs(training)) and time.monotonic() < give_up:

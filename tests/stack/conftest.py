@@ -68,6 +68,10 @@ class Airflow:
     def trigger(self, dag: str, **conf: Any) -> str:
         return str(self.ask(f"/api/v2/dags/{dag}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"])
 
+    def last(self, dag: str) -> dict[str, Any]:
+        """The newest run."""
+        return dict(self.ask(f"/api/v2/dags/{dag}/dagRuns?order_by=-run_after&limit=1")["dag_runs"][0])
+
     def state(self, dag: str, run: str) -> str:
         return str(self.ask(f"/api/v2/dags/{dag}/dagRuns/{run}")["state"])
 

@@ -89,7 +89,8 @@ def test_all_run_as_a_plain_user(stack: Stack, airflow: Airflow) -> None:  # noq
 def test_crypto_a_day_that_holds_one_that_does_not_and_its_repair(
     stack: Stack, airflow: Airflow, warehouse: psycopg.Connection[Any]
 ) -> None:
-    done = stack.run("make", "--no-print-directory", "dag-run", "DAG=crypto_events_dag", f'CONF={{"date": "{DAY}"}}')
+    conf = f'CONF={{"date": "{DAY}"}}'
+    done = stack.run("make", "--no-print-directory", "dag-run", "DAG=crypto_events_dag", conf)
     assert "merge_to_prod" in done.stdout
     assert count(warehouse, "prod.bt_crypto_events", "is_active") == 5000, done.stdout + done.stderr
     s3 = stack.s3()
@@ -100,9 +101,11 @@ def test_crypto_a_day_that_holds_one_that_does_not_and_its_repair(
         f"UPDATE {HISTORY} SET site_id = 'CHILE' WHERE ingest_id = (SELECT min(ingest_id) FROM {HISTORY}) RETURNING *"
     ).fetchone()
     assert bad is not None
-    run = airflow.trigger("crypto_events_dag", date=DAY)
-    assert airflow.wait("crypto_events_dag", run) == "failed"
-    assert airflow.tasks("crypto_events_dag", run)["ge_validate_raw"]["state"] == "failed"
+    done = stack.run("make", "--no-print-directory", "dag-run", "DAG=crypto_events_dag", conf, check=False)
+    assert done.returncode == 2, "make's own"
+    assert "failed at ge_validate_raw" in done.stderr
+    assert "site_id_unknown: 1 row" in done.stderr
+    run = airflow.last("crypto_events_dag")["dag_run_id"]
     log = next(each.key for each in s3.Bucket("airflow-logs").objects.all()
                if run in each.key and "ge_validate_raw" in each.key)  # fmt: skip
     assert b"site_id_unknown: 1 row" in s3.Object("airflow-logs", log).get()["Body"].read()
@@ -112,8 +115,14 @@ def test_crypto_a_day_that_holds_one_that_does_not_and_its_repair(
     done = stack.run("make", "--no-print-directory", "dag-run", "DAG=crypto_events_dag", mine, check=False)
     assert done.returncode == 2
     assert "failed at generate_fake_history_last_5_days" in done.stderr
-    asked = airflow.ask("/api/v2/dags/crypto_events_dag/dagRuns?order_by=-run_after")["dag_runs"][0]
+    assert "/data/o'brien; ls.csv" in done.stderr
+    asked = airflow.last("crypto_events_dag")
     assert asked["conf"]["source"] == "/data/o'brien; ls.csv"
+
+    misspelt = 'CONF={"dat": "2023-02-01"}'
+    done = stack.run("make", "--no-print-directory", "dag-run", "DAG=crypto_events_dag", misspelt, check=False)
+    assert "dat: no param of crypto_events_dag, which takes date, " in done.stderr
+    assert airflow.last("crypto_events_dag") == asked, "nothing has begun"
 
     warehouse.execute(f"UPDATE {HISTORY} SET site_id = 'MEXICO' WHERE ingest_id = %s", (bad["ingest_id"],))
     run = airflow.trigger("crypto_events_dag", date=DAY)

@@ -43,7 +43,7 @@ def test_compose_takes_nothing_but_what_the_template_names_and_settings() -> Non
 
 
 def test_every_setting_reaches_the_workers() -> None:
-    block = COMPOSE.split("x-pipeline:")[1].split("\nx-")[0]
+    block = COMPOSE.split("x-servers:")[1].split("\nx-airflow:")[0]
     given = set(re.findall(r"^  ([A-Z_0-9]+):", block, re.M))
     assert {name.upper() for name in Settings.model_fields} - given == {"STATE_DIR"}  # that is the image's
 
@@ -55,7 +55,7 @@ def test_secrets_are_made_once_for_this_user_alone(tmp_path: Path) -> None:
     made = values(file)
     secrets = [made[name] for name, value in values(ROOT / ".env.example").items() if value.startswith("generate")]
     assert len({*secrets}) == len(secrets) >= 12
-    assert all(re.fullmatch(r"[0-9a-f]{48}|[\w-]{43}=", secret) for secret in secrets)
+    assert all(re.fullmatch(r"[0-9a-f]{64}|[\w-]{43}=", secret) for secret in secrets)
     before = file.read_text()
     assert make_env(file).returncode == 0
     assert file.read_text() == before

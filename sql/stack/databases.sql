@@ -1,0 +1,2 @@
+-- What is there already.
+SELECT datname FROM pg_database
