@@ -727,12 +727,6 @@ class ChurnWatchdog(ChurnRoot):
 
     last = EmitDatasetUpdate
 
-    def check(self) -> None:
-        from pipelines.churn import sources
-
-        super().check()
-        sources.present(self.files())
-
     def report(self) -> None:
         from pipelines.churn.report import show_unchanged
 
