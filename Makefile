@@ -1,10 +1,10 @@
 # Everything a newcomer types. Each target sets up what it needs.
 PYTHON ?= python3
-VENV   := .venv
+VENV   := $(or $(KPI_VENV),.venv)
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup crypto churn airflow test bench-crypto bench-churn lock clean \
+.PHONY: help setup crypto churn app airflow notebooks test bench-crypto bench-churn screenshots lock clean \
   env up init seed ps logs dag-run dag-status churn-watchdog mlops-run \
   backup restore down reset destroy
 
@@ -31,17 +31,23 @@ crypto: setup  ## run the crypto flow on the embedded PostgreSQL
 churn: setup  ## the whole life of the churn model: train, drift, features, scores
 	@$(BIN)/luigi --module pipelines Churn
 
+app: setup  ## the app in the browser: scores, models, drift, data quality; Ctrl-C stops it
+	@exec $(BIN)/streamlit run app/main.py
+
 airflow: setup  ## a local Airflow with the DAGs; Ctrl-C stops it
 	@exec $(BIN)/python -m scripts.airflow_up
+
+# Its kernel is this environment, whatever kernels the user has; and a STATE_DIR is meant from here.
+notebooks: setup  ## JupyterLab on notebooks/, at 127.0.0.1, JUPYTER_PORT (8888); Ctrl-C twice stops it
+	@case "$$STATE_DIR" in [!/~]*) export STATE_DIR="$$PWD/$$STATE_DIR";; esac; \
+	JUPYTER_PATH= JUPYTER_PREFER_ENV_PATH=1 exec $(BIN)/python -m jupyterlab --ip 127.0.0.1 --allow-root --ServerApp.root_dir=notebooks
 
 seed:  ## load the churn files into raw.* as they are, for SQL; where the stack is up, into its database
 	@if $(STACK_IS_UP); then echo "into the stack" >&2; docker compose exec -T airflow-worker python -m pipelines seed; \
 	else echo "the stack is not up: into the database of this folder" >&2; $(MAKE) --no-print-directory setup && $(BIN)/python -m pipelines seed; fi
 
-test: setup  ## lint, types and all tests, through tox; with a Docker engine those on containers, too
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/tox
-	@if docker info >/dev/null 2>&1; then PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/tox -e containers; \
-	else echo; echo "LEFT OUT: tox -e integration and tox -e stack: no Docker engine answers. All else has passed."; fi
+test: setup  ## lint, types and all tests, through tox; those that need a browser, Nix or a Docker engine where these are
+	@PATH="$(abspath $(BIN)):$$PATH" scripts/test
 
 bench-crypto: setup  ## compare the crypto flow with hand-written SQL, the plain way and dbt
 	@$(BIN)/python -m benchmarks.crypto
@@ -49,11 +55,14 @@ bench-crypto: setup  ## compare the crypto flow with hand-written SQL, the plain
 bench-churn: setup  ## compare the churn flow with DuckDB, pandas, PySpark, scikit-learn and Evidently, bare
 	@$(BIN)/python -m benchmarks.churn
 
+screenshots: setup  ## the pictures of README and docs/ anew, from real runs; needs Chromium, and some minutes
+	@$(BIN)/python -m scripts.screenshots
+
 lock: setup  ## resolve the requirements again
 	@scripts/lock
 
 clean:  ## remove the environment and the caches; data in .state stays
-	@rm -rf $(VENV) .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(or $(TOX_WORK_DIR),.tox) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 ## The production stack, in containers
 STACK_IS_UP := [ -f "$${COMPOSE_ENV_FILES:-.env}" ] && [ -n "$$(docker compose ps -q --status running airflow-worker 2>/dev/null)" ]

@@ -1,21 +1,17 @@
-"""The app's front page: which models are in production, and what the last runs did."""
+"""The app: score customers, look at models, at drift, and at why rows were rejected. It reads, and runs no stage."""
 
 import streamlit as st
 
-from pipelines import tracking, warehouse
-from pipelines.errors import PipelineError
+from app import drift, model, quality, score, showing
 
-MODELS = ("churn-model", "churn-logreg")
+PAGES = {"Score": score.page, "Model": model.page, "Drift": drift.page, "Data quality": quality.page}
+WIDE = ("Drift", "Data quality")  # reports and tables of others
 
-st.set_page_config(page_title="KPI Delivery", page_icon="📈")
-st.title("KPI Delivery")
-try:
-    st.subheader("Models in production")
-    st.table({"model": MODELS, "version": [tracking.version_of(name, "production") or "none yet" for name in MODELS]})
-    with warehouse.connect() as connection:
-        for title, name in (("Crypto events: the last gates", "crypto/last_runs"), ("Churn", "churn/last_stages")):
-            st.subheader(title)
-            st.dataframe(connection.execute(warehouse.query(name)).fetchall(), hide_index=True)
-except PipelineError as problem:
-    st.warning(f"{problem}")
-    st.button("Try again")
+# In the address as ?page=…: a page can be sent to somebody.
+page = st.segmented_control(
+    "Page", PAGES, default="Score", required=True, key="page", bind="query-params", label_visibility="collapsed"
+)
+st.set_page_config(f"{page} · KPI Delivery", page_icon="📈", layout="wide" if page in WIDE else "centered")
+with showing.calmly():
+    PAGES[page]()
+showing.prepare()

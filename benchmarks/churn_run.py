@@ -22,6 +22,7 @@ from unittest import mock
 from benchmarks import churn_others as others
 from pipelines.artifacts import Place
 from pipelines.churn import cleaning, features, synthetic
+from pipelines.churn.declaration import CATEGORIES, NUMERIC
 
 TODAY = date(2019, 6, 1)  # the first day after the generated payments
 SCORED = 1_000_000
@@ -161,7 +162,7 @@ def grid(root: Path, folder: Path, turns: Turns) -> None:
 
     *_, dataset = prepared(root, folder)
     data = pyarrow.parquet.read_table(dataset)
-    rows, names = data.to_pandas(), list(features.NUMERIC)
+    rows, names = data.to_pandas(), list(NUMERIC)
     points = [list(each) for each in (settings().churn_reg_params, settings().churn_elastic_net_params)]
     stop = {"maxIter": training.MAX_ITERATIONS, "tol": training.TOLERANCE}
     turns.take({
@@ -199,9 +200,12 @@ def shap(root: Path, folder: Path, turns: Turns) -> None:
     data = pyarrow.parquet.read_table(dataset)
     learnt = a_model(data.slice(0, 50_000))
     seen, holdout = (matrix(data.filter(pyarrow.compute.equal(data["holdout"], part))) for part in (False, True))
-    model, names = (np.array(learnt.weights), learnt.intercept), list(features.NUMERIC)
+    model, names = (np.array(learnt.weights), learnt.intercept), list(NUMERIC)
+    ours = [
+        data.filter(pyarrow.compute.equal(data["holdout"], part)).select(names).to_pandas() for part in (False, True)
+    ]
     turns.take({
-        "ours": lambda: explain.explain(learnt, seen, holdout, folder / "explained"),
+        "ours": lambda: explain.explain(learnt.sum(), *ours, folder / "explained"),
         "shap": lambda: others.shap_picture(model, seen, holdout, names, folder / "shap.png"),
     })  # fmt: skip
     found = turns.results["shap"]
@@ -219,7 +223,7 @@ def drift(root: Path, folder: Path, turns: Turns) -> None:
     from pipelines.settings import settings
 
     store, made, _ = prepared(root, folder)
-    numeric, categories = list(features.NUMERIC), list(features.CATEGORIES)
+    numeric, categories = list(NUMERIC), list(CATEGORIES)
     week = features.sundays(TODAY, 1)[0]
     days = [week, *features.weeks_before(week, REFERENCE_WEEKS, date.fromisoformat(made["first_day"]))]
     current, *weeks = (
@@ -267,7 +271,7 @@ def scoring(root: Path, folder: Path, turns: Turns) -> None:
 
     *_, dataset = prepared(root, folder)
     data = pyarrow.parquet.read_table(dataset)
-    model, names = registered(data.slice(0, 50_000), folder / "model"), list(features.NUMERIC)
+    model, names = registered(data.slice(0, 50_000), folder / "model"), list(NUMERIC)
     source = folder / "million.parquet"
     drawn = np.random.default_rng(1).integers(0, data.num_rows, SCORED)
     pyarrow.parquet.write_table(data.select(names).take(drawn), source, compression="snappy")

@@ -33,7 +33,7 @@ from rich.table import Table
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 BIN = Path(sys.executable).parent
-DBT = HERE / ".dbt"
+DBT = BIN.parent / "dbt"  # goes with our own environment
 DAYS = 5
 FIRST_DAY = date(2024, 1, 1)
 BATCH = 5_000_000  # older rows per statement

@@ -199,6 +199,17 @@ def store() -> Place:
     return place(settings().artifacts_url, "artifacts")
 
 
+def bucket() -> Place:
+    """The bucket in which the store is, of which a stage may leave a file under a name of its own.
+
+    Raises:
+        UsageError: the store is on disk.
+    """
+    if not (where := store()).on_s3:
+        raise UsageError(f"{where.url} is in no bucket: look at ARTIFACTS_URL.")
+    return Place("s3://" + where.url.removeprefix("s3://").split("/")[0])
+
+
 def _kind(name: str) -> dict[str, str]:
     """What a browser needs to know of an object, to show it."""
     return {"Content-Type": mimetypes.guess_type(name)[0] or "application/octet-stream"}

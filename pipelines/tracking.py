@@ -11,6 +11,7 @@ import textwrap
 import urllib.error
 import urllib.parse
 import urllib.request
+import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import lru_cache
@@ -37,6 +38,11 @@ def uri() -> str:
     return settings().mlflow_tracking_uri or f"sqlite:///{_own_store()}"
 
 
+def is_there() -> bool:
+    """Whether there is a store to look into: who only looks makes none."""
+    return settings().mlflow_tracking_uri is not None or _own_path().exists()
+
+
 @lru_cache
 def client() -> MlflowClient:
     """MLflow, quiet, and without telemetry."""
@@ -61,13 +67,19 @@ def _quieten() -> None:
         os.environ.setdefault(name, value)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", "IProgress not found")  # of a progress bar, in notebooks
+
+
+def _own_path() -> Path:
+    return settings().home / "mlflow" / "mlflow.db"
 
 
 @lru_cache
 def _own_store() -> Path:
     """SQLite in STATE_DIR: whole or not there at all, so that a run that is killed meanwhile leaves no half of one."""
-    home = settings().make_home() / "mlflow"
-    store = home / "mlflow.db"
+    settings().make_home()
+    store = _own_path()
+    home = store.parent
     if not store.exists():
         home.mkdir(exist_ok=True)
         for left in home.glob("mlflow.db.new-*"):
@@ -113,7 +125,21 @@ def version_of(model: str, alias: str) -> str | None:
     return None if found is None else str(found)
 
 
+def tag_of(model: str, key: str) -> str | None:
+    """A tag of a registered model; None where there is none."""
+    found = _asked(
+        "SELECT value FROM registered_model_tags WHERE name = ? AND key = ?", (model, key),
+        "registered-models/get", {"name": model}, lambda: client().get_registered_model(model).tags.get(key),
+    )  # fmt: skip
+    if isinstance(found, dict):
+        tags = found["registered_model"].get("tags", ())
+        found = next((tag.get("value", "") for tag in tags if tag["key"] == key), None)
+    return None if found is None else str(found)
+
+
 def _asked(statement: str, values: tuple[str, ...], endpoint: str, query: dict[str, str], otherwise: Any) -> Any:
+    if not is_there():
+        return None
     where = uri()
     if where.startswith("sqlite:///"):
         path = Path(where.removeprefix("sqlite:///"))

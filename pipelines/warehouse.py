@@ -19,7 +19,7 @@ import psycopg
 from psycopg import conninfo, sql
 from psycopg.rows import dict_row
 
-from pipelines.errors import AlreadyRunning, PipelineError, UsageError, WarehouseUnreachable
+from pipelines.errors import AlreadyRunning, MissingInput, PipelineError, UsageError, WarehouseUnreachable
 from pipelines.settings import ROOT, settings
 
 Connection = psycopg.Connection[dict[str, Any]]
@@ -31,6 +31,8 @@ FOR_BIG_WINDOWS = (
     "-c jit=off -c work_mem=256MB -c hash_mem_multiplier=2 -c enable_hashagg=off "
     "-c parallel_setup_cost=0 -c parallel_tuple_cost=0"
 )
+
+NOTHING_YET = "Nothing has run yet: there are no tables to look at."
 
 # One connection per process: it holds the flow's lock, so that losing the lock means losing the work too.
 _connections: dict[int, Connection] = {}
@@ -159,6 +161,7 @@ def connect() -> Connection:
             connect_timeout=10, autocommit=True, row_factory=dict_row,
         )  # fmt: skip
     except psycopg.OperationalError as error:
+        _start_embedded.cache_clear()  # it may be started again
         raise WarehouseUnreachable(f"PostgreSQL cannot be used: {str(error).strip()}") from None
     if connection.info.server_version < 150000:
         raise WarehouseUnreachable(f"PostgreSQL {connection.info.server_version // 10000} is too old: 15 to 18 work.")
@@ -172,6 +175,26 @@ def _options(where: str) -> str:
     given = conninfo.conninfo_to_dict(where).get("options") or ""
     milliseconds = max(1, round(settings().lock_wait_seconds * 1000))  # 0 would mean for ever
     return f"{given} -c lock_timeout={milliseconds} {FOR_BIG_WINDOWS}".strip()
+
+
+@contextmanager
+def reading() -> Iterator[Connection]:
+    """A connection that cannot write, for who only looks; it makes no database and no table.
+
+    Raises:
+        MissingInput: nothing has run yet.
+        WarehouseUnreachable: the database is away, or refuses.
+    """
+    if settings().postgres_dsn is None and not (settings().home / "postgres" / "PG_VERSION").exists():
+        raise MissingInput(NOTHING_YET)
+    try:
+        with connect() as connection:
+            connection.execute("SET default_transaction_read_only = on")
+            yield connection
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        raise MissingInput(NOTHING_YET) from None
+    except psycopg.Error as error:
+        raise WarehouseUnreachable(f"PostgreSQL refuses, or has gone: {str(error).strip()}") from error
 
 
 def connection() -> Connection:

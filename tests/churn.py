@@ -172,12 +172,21 @@ class World:
         self.code = ROOT
         shutil.rmtree(self.state)
         shutil.copytree(self.folder / "kept", self.state, symlinks=True)
+        _reopen_stores()
         self._recreate(f"{self.name}_kept")
 
     def _recreate(self, template: str) -> None:
         with _admin() as admin:
             admin.execute(_of("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name))
             admin.execute(_of("CREATE DATABASE {} TEMPLATE {}", self.name, template))
+
+
+def _reopen_stores() -> None:
+    """MLflow keeps its files open, in this process: those that were put in their place are others."""
+    for kind in ("tracking", "model_registry"):
+        if module := sys.modules.get(f"mlflow.store.{kind}.sqlalchemy_store"):
+            for engine in module.SqlAlchemyStore._engine_map.values():
+                engine.dispose()
 
 
 def _of(statement: str, *names: str) -> sql.Composed:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from pipelines.churn.features import CATEGORIES, NUMERIC
+from pipelines.churn.declaration import CATEGORIES, NUMERIC
 
 if TYPE_CHECKING:
     import pandas

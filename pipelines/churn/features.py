@@ -7,13 +7,13 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.artifacts import Place
 from pipelines.churn import sources
+from pipelines.churn.declaration import FEATURES
 from pipelines.errors import PipelineError
 from pipelines.settings import settings
 
@@ -25,51 +25,6 @@ CHURN_DAYS = 60  # weekly: churned is who pays nothing for so many days after th
 CHURN_WEEKS = math.ceil(CHURN_DAYS / 7)  # so many weekly snapshots have no label yet where EVALUATE does not tell it
 HISTORY_DAYS = 90  # a customer belongs to a cohort who paid in so many days before its cutoff
 MONTH_DAYS = 30  # what an extract calls a month back
-
-
-@dataclass(frozen=True)
-class Feature:
-    """A column of ``features.sql``: ``default`` stands where nothing is known, ``label`` is for people."""
-
-    name: str
-    default: float | str
-    label: str
-
-    @property
-    def is_category(self) -> bool:
-        return isinstance(self.default, str)
-
-
-FEATURES = (
-    Feature("spent_7d", 0.0, "Spent in the last 7 days"),
-    Feature("spent_30d", 0.0, "Spent in the last 30 days"),
-    Feature("spent_90d", 0.0, "Spent in the last 90 days"),
-    Feature("payments_7d", 0.0, "Payments in the last 7 days"),
-    Feature("payments_30d", 0.0, "Payments in the last 30 days"),
-    Feature("payments_90d", 0.0, "Payments in the last 90 days"),
-    Feature("total_discount_30d", 0.0, "Discounts in the last 30 days"),
-    Feature("active_days_60d", 0.0, "Days with a payment, of the last 60"),
-    Feature("days_since_activity", 90.0, "Days since the last payment"),
-    Feature("mau_mp_1", 0.0, "Visits to the payments app, last month"),
-    Feature("mau_mp_2", 0.0, "Visits to the payments app, two months back"),
-    Feature("mau_mp_3", 0.0, "Visits to the payments app, three months back"),
-    Feature("mau_ml_1", 0.0, "Visits to the marketplace, last month"),
-    Feature("mau_ml_2", 0.0, "Visits to the marketplace, two months back"),
-    Feature("mau_ml_3", 0.0, "Visits to the marketplace, three months back"),
-    Feature("plata_cuenta_1", 0.0, "Highest balance, last month"),
-    Feature("plata_cuenta_2", 0.0, "Highest balance, two months back"),
-    Feature("spent_ml", 0.0, "Spent in the marketplace, six months"),
-    Feature("frequency_ml", 0.0, "Days with a purchase in the marketplace"),
-    Feature("recency_ml_days", 999.0, "Days since the last purchase in the marketplace"),
-    Feature("has_inversion", 0.0, "Invests money of the account"),
-    Feature("gender_is_female", 0.0, "Is a woman"),
-    Feature("gender", "unknown", "Gender"),
-    Feature("rango_edad", "unknown", "Age"),
-    Feature("tarjetas", "unknown", "Card"),
-    Feature("estado", "unknown", "Province"),
-)
-NUMERIC = tuple(feature.name for feature in FEATURES if not feature.is_category)
-CATEGORIES = tuple(feature.name for feature in FEATURES if feature.is_category)
 
 
 # Dates ------------------------------------------------------------------------------------------------------------

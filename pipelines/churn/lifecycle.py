@@ -13,10 +13,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pipelines import console, tracking, warehouse
+from pipelines import artifacts, console, tracking, warehouse
 from pipelines.artifacts import Place
 from pipelines.churn import drift, features, registry, synthetic, training, weekly
-from pipelines.churn.features import CATEGORIES, FEATURES, NUMERIC
+from pipelines.churn.declaration import CATEGORIES, FEATURES, NUMERIC
 from pipelines.churn.registry import CHURN_LOGREG, CHURN_MODEL, PRODUCTION
 from pipelines.errors import MissingInput
 from pipelines.settings import Settings
@@ -132,7 +132,7 @@ def _train_and_log(
         training.plot(labels, probabilities, folder / "plots")
         from pipelines.churn import explain
 
-        explain.explain(learnt, training.matrix(seen), values, folder / "explainability")
+        explain.explain(learnt.sum(), _numbers(seen), _numbers(holdout), folder / explain.FOLDER)
         recent = later.result()
         with _run(experiment, f"churn {made['snapshot']}", fingerprint, sources) as run_id:
             mlflow.log_params({
@@ -148,8 +148,7 @@ def _train_and_log(
             with store.local(made["dataset"]) as dataset:
                 shutil.copyfile(dataset, folder / "churn_features.parquet")
             mlflow.log_artifact(str(folder / "churn_features.parquet"), "dataset")
-            mlflow.log_artifacts(str(folder / "explainability"), "explainability")
-            mlflow.log_artifacts(str(folder / "plots"), "plots")
+            _log_pictures(folder)
             _log_linear_model(learnt, folder)
     return run_id
 
@@ -159,6 +158,19 @@ def let_train_again(record: Record | None) -> None:
     if record and tracking.run_is_there(run_id := record.details["run_id"]):
         with tracking.plainly():
             registry.note_recorded(run_id)
+
+
+def _numbers(rows: Any) -> Any:
+    return rows.select(list(NUMERIC)).to_pandas()
+
+
+def _log_pictures(folder: Path) -> None:
+    import mlflow
+
+    from pipelines.churn import explain
+
+    for name in (explain.FOLDER, "plots"):
+        mlflow.log_artifacts(str(folder / name), name)
 
 
 def _held_out(data: Any) -> tuple[Any, Any]:
@@ -232,7 +244,7 @@ def evaluate(store: Place, made: Details, trained: Details) -> Details:
         candidate, current = trained["version"], tracking.version_of(CHURN_MODEL, PRODUCTION)
         data = features.read(store, made["dataset"])
         holdout = data.filter(data["holdout"])
-        frame, labels = holdout.select(list(NUMERIC)).to_pandas(), holdout["label"].to_numpy()
+        frame, labels = _numbers(holdout), holdout["label"].to_numpy()
 
         def auc(model: Any) -> float:
             return training.metrics(labels, model.predict(frame))["roc_auc"]
@@ -256,11 +268,11 @@ def _of_production(model: str, version: str | None, judge: Callable[[Any], float
         return {**told, "incomparable": f"version {version} cannot score today's features ({said})"}
 
 
-def decide(evaluated: Details, min_delta: float) -> Details:
-    """Promote or skip, and why."""
-    decision = registry.decide(
-        evaluated["candidate_auc"], evaluated["production_auc"], evaluated["incomparable"], min_delta
-    )
+def decide(model: str, version: str, judged: Details, min_delta: float) -> Details:
+    """Promote or skip a version of a model, and why; the registry tells it, too."""
+    decision = registry.decide(judged["candidate_auc"], judged["production_auc"], judged["incomparable"], min_delta)
+    with tracking.plainly():
+        registry.note_decision(model, version, decision.promote, decision.reason)
     return {"promote": decision.promote, "reason": decision.reason, "min_delta": min_delta}
 
 
@@ -294,7 +306,8 @@ def train_logreg(tx: Connection, snapshots: Sequence[str], weeks: int, fingerpri
     import mlflow
     from mlflow.models import infer_signature
 
-    from pipelines.churn import logreg, scoring
+    from pipelines.churn import explain, logreg, scoring
+    from pipelines.churn.contributions import of_logreg
 
     rows = weekly.read(tx, [date.fromisoformat(day) for day in snapshots])
     rows = rows[rows["labeled_churn"].notna()]
@@ -309,8 +322,16 @@ def train_logreg(tx: Connection, snapshots: Sequence[str], weeks: int, fingerpri
             labels = logreg.labels(holdout)
             training.require_enough(logreg.labels(seen), labels)
             model = logreg.fit(seen)
-            found = training.metrics(labels, logreg.probabilities(model, holdout))
-            with _run(experiment, f"churn-logreg {labelled[-1]}", fingerprint, {}) as run_id:
+            probabilities = logreg.probabilities(model, holdout)
+            found = training.metrics(labels, probabilities)
+            with (
+                tempfile.TemporaryDirectory(prefix="kpi-delivery-") as scratch,
+                _run(experiment, f"churn-logreg {labelled[-1]}", fingerprint, {}) as run_id,
+            ):
+                folder = Path(scratch)
+                training.plot(labels, probabilities, folder / "plots")
+                explain.explain(of_logreg(model), seen, holdout, folder / explain.FOLDER)
+                _log_pictures(folder)
                 mlflow.log_params({
                     "first_snapshot": labelled[0], "last_snapshot": labelled[-1], "weeks": len(labelled),
                     "rows_training": len(seen), "rows_holdout": len(holdout),
@@ -339,7 +360,7 @@ def train_logreg(tx: Connection, snapshots: Sequence[str], weeks: int, fingerpri
 
 def promote_logreg(trained: Details, min_delta: float) -> Details:
     """Decide by the same rule as churn-model, and do it."""
-    decided = decide(trained, min_delta)
+    decided = decide(CHURN_LOGREG, trained["version"], trained, min_delta)
     with tracking.plainly():
         registry.note_recorded(trained["run_id"])
         if decided["promote"]:
@@ -368,9 +389,8 @@ def report_drift(store: Place, made: Details, settings: Settings) -> Details:
     path = Place(str(settings.make_home() / "drift_reports")).write(name, page)
     key = None
     if store.on_s3:
-        bucket = Place("s3://" + store.url.removeprefix("s3://").split("/")[0])
         key = f"drift-reports/{name}"
-        bucket.write(key, page)
+        artifacts.bucket().write(key, page)
     return {**found.facts(), "stand_in": not made["weeks"], "path": path, "key": key}
 
 

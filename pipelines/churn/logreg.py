@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pipelines.churn.features import CATEGORIES, NUMERIC
+from pipelines.churn.declaration import CATEGORIES, NUMERIC
 from pipelines.churn.training import SEED
 
 if TYPE_CHECKING:

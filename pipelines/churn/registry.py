@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ from pipelines import tracking
 from pipelines.errors import MissingInput, PipelineError, UsageError
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
 PRODUCTION, PREVIOUS = "production", "previous"
@@ -18,6 +21,8 @@ CHURN_MODEL, CHURN_LOGREG = "churn-model", "churn-logreg"
 MODELS = (CHURN_MODEL, CHURN_LOGREG)
 MADE_FROM = "kpi.fingerprint"  # tag of a run: the inputs and the code that it was made from
 RECORDED = "kpi.recorded"  # tag of a run that a stage's record speaks of
+DECISION, REASON = "kpi.decision", "kpi.reason"  # tags of a version: what was decided of it, and why
+IN_PRODUCTION = "kpi.in_production"  # tag of a model: which version became production last, and when
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,27 @@ def promote(model: str, version: str, instead_of: str | None) -> None:
         )
     if current:
         client.set_registered_model_alias(model, PREVIOUS, current)
+    _produce(client, model, version)
+
+
+def _produce(client: MlflowClient, model: str, version: str) -> None:
+    """Make a version production, and leave a note of when: an alias has no time."""
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    client.set_registered_model_tag(model, IN_PRODUCTION, f"{version} {since}")
     client.set_registered_model_alias(model, PRODUCTION, version)
+
+
+def production_since(model: str, version: str) -> datetime | None:
+    """When a version that is production became it; None where nobody noted it: somebody moved the alias by hand."""
+    noted = (tracking.tag_of(model, IN_PRODUCTION) or "").split(" ")
+    return datetime.fromisoformat(noted[1]) if noted[0] == version else None
+
+
+def note_decision(model: str, version: str, promote: bool, reason: str) -> None:
+    """Let the registry tell what was decided of a version."""
+    client = tracking.client()
+    client.set_model_version_tag(model, version, DECISION, "promote" if promote else "skip")
+    client.set_model_version_tag(model, version, REASON, reason)
 
 
 def rollback(model: str, production: str | None) -> tuple[str, str]:
@@ -161,7 +186,7 @@ def rollback(model: str, production: str | None) -> tuple[str, str]:
             "changed: look at `python -m pipelines models`, and type it again."
         )
     client = tracking.client()
-    client.set_registered_model_alias(model, PRODUCTION, previous)
+    _produce(client, model, previous)
     client.set_registered_model_alias(model, PREVIOUS, current)
     return previous, current
 
@@ -176,6 +201,8 @@ class Version:
     created: float  # seconds since 1970
     metrics: Mapping[str, float]
     aliases: tuple[str, ...]
+    decision: str | None
+    reason: str | None
 
 
 def versions(model: str) -> list[Version]:
@@ -190,11 +217,16 @@ def versions(model: str) -> list[Version]:
             model, str(each.version), str(each.run_id), each.creation_timestamp / 1000,
             client.get_run(str(each.run_id)).data.metrics,
             tuple(alias for alias, version in aliases.items() if version == str(each.version)),
+            each.tags.get(DECISION), each.tags.get(REASON),
         )
         for each in found
     ]  # fmt: skip
 
 
-def artifact(run_id: str, path: str, folder: Path) -> Path:
-    """A file that a run has logged, copied into a folder."""
-    return Path(tracking.client().download_artifacts(run_id, path, str(folder)))
+def logged_file(run_id: str, path: str) -> bytes | None:
+    """A small file that a run has logged; None where it has none of this path."""
+    client = tracking.client()
+    if path not in [each.path for each in client.list_artifacts(run_id, path.rpartition("/")[0])]:
+        return None
+    with tempfile.TemporaryDirectory(prefix="kpi-delivery-") as folder:
+        return Path(client.download_artifacts(run_id, path, folder)).read_bytes()

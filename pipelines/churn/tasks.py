@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipelines import console
 from pipelines.errors import PipelineError, UsageError
-from pipelines.stage import FlowTask, Goal, Root, Stage, Versions, WholeNumber, text_version
+from pipelines.stage import FlowTask, Goal, Root, Stage, Versions, WholeNumber, digest, text_version
 from pipelines.targets import Details, RecordTarget
 
 if TYPE_CHECKING:
@@ -73,8 +73,10 @@ class ChurnTask(FlowTask):
         return week_of(self.date, self.last_day())
 
     def frame_version(self) -> str:
-        """Of the code that computes features."""
-        return text_version(FEATURE_CODE)
+        """Of the code that computes features, and of their declaration."""
+        from pipelines.churn.declaration import DECIDING
+
+        return digest([text_version(FEATURE_CODE), DECIDING])
 
     def details_of(self, stage: type[ChurnStage]) -> Details:
         """What a stage of the same parameters has left."""
@@ -147,9 +149,10 @@ class FeatureEngineering(ChurnStage):
 
     stage = "feature_engineering"
     after = (CleanRawSources,)
-    code = (
-        *FEATURE_CODE, "sql/churn/active.sql", "sql/churn/label_training.sql",
-    )  # fmt: skip
+    code = (*FEATURE_CODE, "sql/churn/active.sql", "sql/churn/label_training.sql")
+
+    def decided_by(self) -> dict[str, Any]:
+        return {"features": self.frame_version()}
 
     def still_there(self) -> bool:
         made = self.details()
@@ -201,8 +204,8 @@ class TrainSparkModel(TrainingStage):
     stage = "train_spark_model"
     after = (FeatureEngineering,)
     code = (
-        "pipelines/churn/training.py", "pipelines/churn/linear_model.py", "pipelines/churn/explain.py",
-        "pipelines/churn/drift.py", "pipelines/churn/lifecycle.py",
+        "pipelines/churn/training.py", "pipelines/churn/linear_model.py", "pipelines/churn/contributions.py",
+        "pipelines/churn/explain.py", "pipelines/churn/drift.py", "pipelines/churn/lifecycle.py",
     )  # fmt: skip
 
     def decided_by(self) -> dict[str, Any]:
@@ -250,7 +253,10 @@ class DecidePromotion(ChurnStage):
 
         for branch in (PromoteModel, SkipPromotion):
             self.sibling(branch).output().forget()  # what followed an earlier decision is yet to follow this one
-        return lifecycle.decide(self.details_of(EvaluateCandidate), _settings().churn_promotion_min_delta)
+        judged = self.details_of(EvaluateCandidate)
+        return lifecycle.decide(
+            "churn-model", judged["candidate_version"], judged, _settings().churn_promotion_min_delta
+        )
 
 
 class Branch(ChurnStage):
@@ -326,6 +332,9 @@ class BuildCurrentSnapshot(ChurnStage):
 
     stage = "build_current_snapshot"
     code = FEATURE_CODE
+
+    def decided_by(self) -> dict[str, Any]:
+        return {"features": self.frame_version()}
 
     @property
     def key(self) -> str:
@@ -479,6 +488,9 @@ class BuildWeeklyFeatures(WeeklyStage):
     )  # fmt: skip
     counts = ("rows", "labelled", "churned")
 
+    def decided_by(self) -> dict[str, Any]:
+        return {"features": self.frame_version()}
+
     def is_there(self, tx: Connection, week: Details) -> bool:
         from pipelines.churn.weekly import are_there
 
@@ -521,7 +533,10 @@ class TrainLogreg(LogregStage, TrainingStage):
 
     stage = "train_logreg"
     after = (BuildWeeklyFeatures,)
-    code = ("pipelines/churn/logreg.py", "pipelines/churn/lifecycle.py", "sql/churn/read_features.sql")
+    code = (
+        "pipelines/churn/logreg.py", "pipelines/churn/contributions.py", "pipelines/churn/explain.py",
+        "pipelines/churn/lifecycle.py", "sql/churn/read_features.sql",
+    )  # fmt: skip
 
     def requires(self) -> list[Stage]:
         return [self.weekly()]

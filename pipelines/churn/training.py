@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.artifacts import Place
 from pipelines.churn import sources
-from pipelines.churn.features import FEATURES, NUMERIC
+from pipelines.churn.declaration import FEATURES, NUMERIC
 from pipelines.errors import PipelineError
 
 if TYPE_CHECKING:
     import numpy
     import pyarrow
+
+    from pipelines.churn.contributions import Sum
 
 SEED = 2019
 TOP_SHARE = 0.1  # of the customers, those whose precision is logged
@@ -105,6 +107,12 @@ class Learnt:
         from pipelines.churn.linear_model import probabilities
 
         return probabilities(values, np.array(self.weights), self.intercept)
+
+    def sum(self) -> Sum:
+        """What it adds up."""
+        from pipelines.churn.contributions import of_linear_model
+
+        return of_linear_model(NUMERIC, self.weights, self.intercept)
 
     def facts(self) -> str:
         """The artifact that ``linear_model`` loads."""

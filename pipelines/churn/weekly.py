@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.artifacts import Place
 from pipelines.churn import features, sources
+from pipelines.churn.declaration import FEATURES
 from pipelines.churn.features import CHURN_DAYS
 from pipelines.warehouse import Connection, one, query
 
@@ -77,7 +78,7 @@ def read(tx: Connection, snapshots: Sequence[date]) -> pandas.DataFrame:
 
     with tx.cursor().copy(query("churn/read_features"), {"snapshots": list(snapshots)}) as source:
         text = b"".join(bytes(block) for block in source)
-    types = {feature.name: _arrow_type(feature.is_category) for feature in features.FEATURES}
+    types = {feature.name: _arrow_type(feature.is_category) for feature in FEATURES}
     options = pyarrow.csv.ConvertOptions(column_types=types, true_values=["t"], false_values=["f"])
     rows: pandas.DataFrame = pyarrow.csv.read_csv(io.BytesIO(text), convert_options=options).to_pandas()
     return rows

@@ -107,7 +107,7 @@ def show_status() -> None:
             str(run["run_date"]), run["suite_name"], run["outcome"], f"{run['rows_judged']:,}",
             f"{run['rows_rejected']:,}", console.moment(run["finished_at"]), _commonest(run["reasons"]),
         )
-        for run in connection().execute(query("crypto/last_runs"))
+        for run in connection().execute(query("crypto/last_runs"), {"most": 10})
     ]  # fmt: skip
     columns = [("date", "left"), ("suite", "left"), ("outcome", "left"), ("judged", "right"), ("rejected", "right"),
                ("finished", "left"), ("reasons", "left")]  # fmt: skip

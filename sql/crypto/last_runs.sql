@@ -1,4 +1,5 @@
-SELECT run_date, suite_name, outcome, rows_judged, rows_rejected, reasons, finished_at
+-- The gates that ran last, newest first.
+SELECT dq_run_id, run_date, suite_name, outcome, rows_judged, rows_rejected, reasons, docs_path, finished_at
 FROM dqm.DQ_RUNS
 ORDER BY dq_run_id DESC
-LIMIT 10;
+LIMIT %(most)s;

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from pipelines.churn.features import FEATURES
+from pipelines.churn.declaration import FEATURES
 from tests.churn_files import TODAY
 
 Extract = dict[str, list[tuple[Any, ...]]]

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from pipelines.churn import drift
+from pipelines.churn.declaration import CATEGORIES, NUMERIC
 from pipelines.churn.drift import Drift
-from pipelines.churn.features import CATEGORIES, NUMERIC
 
 NUMBERS, WORDS = ("paid", "visits"), ("card",)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pipelines.artifacts import Place
 from pipelines.churn import features, synthetic
-from pipelines.churn.features import FEATURES
+from pipelines.churn.declaration import FEATURES
 from tests.churn_code.customers import CUTOFFS, extracts, frame_of
 from tests.churn_files import TODAY, clean, clean_place, days_from
 

@@ -10,7 +10,7 @@ import pytest
 import sqlglot
 
 from pipelines.churn import features, weekly
-from pipelines.churn.features import CATEGORIES, FEATURES, NUMERIC
+from pipelines.churn.declaration import CATEGORIES, FEATURES, NUMERIC
 from pipelines.churn.sources import SQL_DIR
 from pipelines.warehouse import Connection
 from tests.churn_files import clean

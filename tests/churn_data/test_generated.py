@@ -16,7 +16,7 @@ import pytest
 
 from pipelines.artifacts import Place
 from pipelines.churn import features, synthetic, training, weekly
-from pipelines.churn.features import CATEGORIES, NUMERIC
+from pipelines.churn.declaration import CATEGORIES, NUMERIC
 from tests.churn_files import Cleaned, clean_place
 
 USERS = 2000

@@ -18,7 +18,7 @@ import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from pipelines.churn import scoring, training
-from pipelines.churn.features import CATEGORIES, FEATURES, NUMERIC
+from pipelines.churn.declaration import CATEGORIES, FEATURES, NUMERIC
 from pipelines.churn.linear_model import squashed
 from tests.churn import World
 

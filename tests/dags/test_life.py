@@ -77,13 +77,17 @@ class Airflow:
         )  # fmt: skip
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """``airflow …``, in the environment that the .pth file of .venv gives it."""
+        """``airflow …``, in the environment that the .pth file of .venv gives it; again where SQLite was locked."""
         home = airflow_home.variables(self.state / "airflow", str(self.port))
         zone = {"AIRFLOW__CORE__DEFAULT_TIMEZONE": settings().project_timezone}
-        return subprocess.run(
-            [sys.executable, "-m", "airflow", *arguments], cwd=ROOT, env={**self.env, **home, **zone}, text=True,
-            capture_output=True, check=False,
-        )  # fmt: skip
+        for _ in range(3):  # as the README says: its processes share one file
+            done = subprocess.run(
+                [sys.executable, "-m", "airflow", *arguments], cwd=ROOT, env={**self.env, **home, **zone}, text=True,
+                capture_output=True, check=False,
+            )  # fmt: skip
+            if "database is locked" not in done.stderr:
+                break
+        return done
 
     @cached_property
     def warehouse(self) -> psycopg.Connection[dict[str, Any]]:

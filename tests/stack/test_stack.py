@@ -21,8 +21,24 @@ DAY = "2023-02-01"
 APP = """
 import json
 from streamlit.testing.v1 import AppTest
-app = AppTest.from_file("app/main.py", default_timeout=60).run()
-told = {"problems": len(app.exception) + len(app.warning), "production": list(app.table[0].value["version"])}
+
+def said(app):
+    assert not [*app.exception, *app.warning, *app.error], [each.value for each in (*app.warning, *app.error)]
+    return {each.label: each.value for each in app.metric}
+
+told = {}
+app = AppTest.from_file("app/main.py", default_timeout=120).run()
+for model in ("churn-model", "churn-logreg"):
+    app.radio(key="model").set_value(model).run()
+    next(each for each in app.button if each.label == "Score").click().run()
+    told[model] = said(app)
+for page, toggle in (("Model", None), ("Drift", "open_report"), ("Data quality", "open_docs")):
+    app = AppTest.from_file("app/main.py", default_timeout=120)
+    app.query_params["page"] = page
+    app.run()
+    if toggle:
+        app.toggle(key=toggle).set_value(True).run()
+    told[page] = said(app) or len(app.get("iframe"))
 print(json.dumps(told))
 """
 
@@ -149,7 +165,14 @@ def test_the_whole_life_of_the_models_through_celery(
     applications = json.loads(page(f"http://127.0.0.1:{stack.env['SPARK_UI_PORT']}/json/")[1])["completedapps"]
     assert {app["name"] for app in applications} == {"kpi-delivery"}
     app = stack.compose("exec", "-T", "streamlit", "python", "-c", APP).stdout
-    assert json.loads(app) == {"problems": 0, "production": ["1", "1"]}
+    notebooks = stack.compose("exec", "-T", "jupyterlab", "ls", "/notebooks").stdout.split()
+    assert {"explore_churn.ipynb", "explore_crypto.ipynb"} <= {*notebooks}
+    told = json.loads(app)
+    for model, number in (("churn-model", "Probability to stay active"), ("churn-logreg", "Probability to churn")):
+        assert 0 < float(told[model][number]) < 1
+    assert float(told["Model"]["AUC"]) > 0.6
+    assert told["Drift"] == 1, "the report, from the bucket"
+    assert told["Data quality"] >= 2, "the Data Docs, from the bucket"
     again = stack.run("make", "--no-print-directory", "churn-watchdog")
     assert "No churn file has changed" in again.stdout
 

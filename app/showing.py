@@ -1,0 +1,128 @@
+"""What all pages share: problems in plain words, charts that can be read aloud, files for a spreadsheet."""
+
+from __future__ import annotations
+
+import html
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import streamlit as st
+
+from pipelines.errors import MissingInput, PipelineError, WarehouseUnreachable
+from pipelines.tracking import TrackingUnreachable
+
+UP, DOWN = "#0072b2", "#d55e00"  # told apart by those who see colours otherwise, too
+FORMULA = r"^[\s\x00-\x1f]*[=+\-@＝＋－＠]|^[\t\r\n]"  # what a spreadsheet would run
+WHAT_TO_CHECK = {
+    TrackingUnreachable: "Is MLflow up? On a laptop it is a file in `STATE_DIR`; in the stack `make ps` tells.",
+    WarehouseUnreachable: "Is PostgreSQL up? `POSTGRES_DSN` names it; in the stack `make ps` tells.",
+}
+log = logging.getLogger("app")
+
+
+@contextmanager
+def calmly() -> Iterator[None]:
+    """Tell a problem and what to check, with a button to try again; what it was in full goes to the log."""
+    try:
+        yield
+    except MissingInput as nothing:
+        st.info(str(nothing), icon=":material/info:")
+        st.code("make crypto   # rows, gates and rejects\nmake churn    # models, features and drift", language="sh")
+        _again()
+    except PipelineError as problem:
+        st.warning(f"{problem}", icon=":material/warning:")
+        if advice := WHAT_TO_CHECK.get(type(problem)):
+            st.markdown(advice)
+        _again()
+    except Exception as error:
+        if type(error).__module__.startswith("streamlit"):
+            raise  # how it stops a script, and starts it anew
+        log.exception("a bug of ours")
+        st.error(f"This page failed ({type(error).__name__}). The app's log tells more.", icon=":material/error:")
+        _again()
+
+
+def _again() -> None:
+    st.button("Try again", icon=":material/refresh:", key="again")
+
+
+_importing = threading.Lock()
+
+
+def imported() -> None:
+    """What an answer needs. MLflow is broken for both if two threads import it at once: one waits for the other."""
+    with _importing:
+        import altair
+        import mlflow.pyfunc
+        import sklearn.pipeline  # noqa: F401
+
+        altair.Chart()
+        assert mlflow.pyfunc
+
+
+@st.cache_resource
+def prepare() -> None:
+    """Import it while people read the first page."""
+
+    def load() -> None:
+        from pipelines import tracking
+
+        imported()
+        if tracking.is_there():
+            tracking.client()
+
+    threading.Thread(target=load, daemon=True).start()
+
+
+def chart(drawn: Any, alt: str) -> None:
+    """A chart with what it shows in words, for who cannot see it."""
+    st.altair_chart(drawn, alt=alt)
+
+
+def dates() -> Any:
+    """An axis of days that are read without turning one's head; of many, each second one is told, or fewer."""
+    import altair as alt
+
+    return alt.Axis(labelAngle=0, labelOverlap="parity")
+
+
+def rows_high(rows: int) -> int:
+    """The height of a chart with so many named rows; title, legend and axis are counted, too."""
+    return 24 * rows + 150
+
+
+def frame(page: str, height: int, alt: str) -> None:
+    """A page made by a library, kept apart: its scripts reach neither the app nor any other host."""
+    policy = (
+        "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "
+        "font-src data:"
+    )
+    inner = html.escape(f'<meta http-equiv="Content-Security-Policy" content="{policy}">{page}')
+    st.iframe(
+        f'<iframe sandbox="allow-scripts" title="{html.escape(alt)}" srcdoc="{inner}" '
+        f'style="border:0;width:100%;height:{height - 16}px"></iframe>',
+        height=height,
+        alt=alt,
+    )
+
+
+def spreadsheet(table: Any) -> bytes:
+    """An Arrow table as CSV that carries no formula: text that would be one begins with an apostrophe."""
+    import io
+
+    import pyarrow
+    import pyarrow.compute as pc
+    import pyarrow.csv
+
+    columns = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if pyarrow.types.is_string(column.type) or pyarrow.types.is_large_string(column.type):
+            live = pc.match_substring_regex(column, FORMULA)
+            column = pc.if_else(live, pc.binary_join_element_wise("'", column, ""), column)
+        columns[name] = column
+    written = io.BytesIO()
+    pyarrow.csv.write_csv(pyarrow.table(columns), written)
+    return written.getvalue()

@@ -1,0 +1,80 @@
+"""The page of data quality: gates, rejects by day and reason, rows, and files that no spreadsheet would run."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+import pandas as pd
+import pyarrow
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app import showing
+from tests.churn import World
+from tests.pages.conftest import enter, opened, ran, words
+
+GOOD = "('BRASIL', {}, '1/2/2023', 'ETH', 1200, 1.3)"
+BAD = "('BRASIL', 1000, '31/2/2023', 'ETH', 1, 1), ('CHILE', 1001, '1/2/2023', '=1+1', 1, 1)"
+
+
+@pytest.fixture(scope="module")
+def judged(lived: World) -> Iterator[World]:
+    """A crypto run that has set two rows aside, in the same database; for the others it has not been."""
+    good = ", ".join(GOOD.format(user) for user in range(40))
+    lived.execute(
+        "INSERT INTO raw.bt_crypto_transaction_history"
+        f" (site_id, user_id, purchase_date, crypto_type, purchase_price, purchase_units) VALUES {good}, {BAD}"
+    )
+    lived.luigi("CryptoMerge", "--date", "2023-02-01", "--on-invalid", "quarantine", MIN_ROWS_PER_DAY="0")
+    yield lived
+    lived.restore()
+
+
+@pytest.fixture
+def here(judged: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    enter(monkeypatch, STATE_DIR=str(judged.state), POSTGRES_DSN=judged.dsn())
+    return judged
+
+
+@pytest.mark.usefixtures("here")
+def test_gates_and_rejects_are_those_of_the_database() -> None:
+    app = opened("Data quality")
+    gates, rejects = (each.value for each in app.dataframe)
+    assert gates["outcome"].tolist() == ["passed", "quarantined"]
+    assert gates["rejected"].tolist() == ["0", "2"]
+    both = {"purchase_date_no_calendar_day", "site_id_unknown crypto_type_unknown"}
+    assert {*rejects["reasons"]} == both
+    app.selectbox(key="reject_reason").set_value("site_id_unknown")
+    ran(app)
+    assert app.dataframe[1].value["user_id"].tolist() == [1001]
+    assert "python -m pipelines rejects --date 2023-02-01" in words(app)
+
+
+@pytest.mark.usefixtures("here")
+def test_the_data_docs_open_in_the_page() -> None:
+    app = opened("Data quality")
+    app.selectbox(key="docs").set_value(app.selectbox(key="docs").options[1])
+    app.toggle(key="open_docs").set_value(True)
+    ran(app)
+    assert [each.label for each in app.tabs] == ["What came of it", "suite_raw_history", "suite_raw_table"]
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(max_size=12), min_size=1, max_size=5))
+def test_no_text_of_a_download_is_a_formula_and_none_is_lost(values: list[str]) -> None:
+    written = showing.spreadsheet(pyarrow.table({"text": values, "number": [-1.5] * len(values)}))
+    rows = list(csv.reader(io.StringIO(written.decode(), newline="")))[1:]
+    for value, (shown, number) in zip(values, rows, strict=True):
+        assert shown.removeprefix("'") in (value, value.removeprefix("'"))
+        assert not shown.strip().startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠"))
+        assert not shown.startswith(("\t", "\r", "\n"))
+        assert number == "-1.5"
+
+
+@pytest.mark.parametrize("value", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\n=1", "＝1", '=HYPERLINK("x")'])
+def test_what_a_spreadsheet_would_run_is_text(value: str) -> None:
+    written = showing.spreadsheet(pyarrow.table({"text": [value]}))
+    assert pd.read_csv(io.BytesIO(written))["text"].tolist() == [f"'{value}"]

@@ -1,0 +1,18 @@
+"""The ports of the development container have the names of the stack's services."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from pipelines.settings import ROOT
+
+
+def test_every_port_that_a_person_opens_is_named_after_its_service() -> None:
+    told = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())["portsAttributes"]
+    ports = dict(re.findall(r"^(\w+_PORT)=(\d+)$", (ROOT / ".env.example").read_text(), re.M))
+    del ports["MINIO_PORT"]  # for programs
+    assert set(told) == set(ports.values())
+    rows = re.findall(r"^\| (\w+) \| (\d+)\b.* \| `\w+_PORT`", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
+    assert {port for _, port in rows} == set(told)
+    assert all(service in told[port]["label"] for service, port in rows)
