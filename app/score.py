@@ -170,14 +170,14 @@ def _bars(who: Answers, why: list[Contribution]) -> tuple[Any, str]:
         .mark_bar()
         .encode(
             x=alt.X("effect:Q", title="SHAP value (log-odds)", axis=alt.Axis(tickCount=6)),
-            y=alt.Y("fact:N", sort=None, title=None, axis=alt.Axis(labelLimit=230)),
+            y=alt.Y("fact:N", sort=None, title=None, axis=alt.Axis(labelLimit=260, labelExpr="split(datum.label, ': ')")),
             color=alt.Color(
                 "direction:N", title=None, legend=alt.Legend(orient="top"),
                 scale=alt.Scale(domain=[meaning.up, meaning.down], range=[showing.UP, showing.DOWN]),
             ),
             tooltip=["fact", alt.Tooltip("effect:Q", format="+.3f"), "direction"],
         )
-        .properties(height=showing.rows_high(len(bars)))
+        .properties(height=showing.rows_high(len(bars), lines=2))
     )  # fmt: skip
     told = "; ".join(f"{each['fact']}, {each['effect']:+.2f} {each['direction']}" for each in bars[:5])
     return drawn, f"Bars of what moves the answer most: {told}."

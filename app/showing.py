@@ -89,9 +89,9 @@ def dates() -> Any:
     return alt.Axis(labelAngle=0, labelOverlap="parity")
 
 
-def rows_high(rows: int) -> int:
-    """The height of a chart with so many named rows; title, legend and axis are counted, too."""
-    return 24 * rows + 150
+def rows_high(rows: int, lines: int = 1) -> int:
+    """The height of a chart with so many named rows, each name of so many lines; title, legend and axis are counted, too."""
+    return (10 + 14 * lines) * rows + 150
 
 
 def frame(page: str, height: int, alt: str) -> None:
