@@ -17,7 +17,8 @@ def page() -> None:
     st.title("Drift")
     reports = reading.drift_reports()
     if not reports:
-        st.info("There is no report yet. To make one: `luigi --module pipelines ChurnDriftReport`")
+        make = showing.command("luigi --module pipelines ChurnDriftReport", "churn_drift_monitor_w")
+        st.info(f"There is no report yet. To make one: {make}")
         return
     st.caption("Each week's customers against those of the eight weeks before, column by column.")
     showing.chart(*_shares(reports))

@@ -18,7 +18,7 @@ METRICS = {
     "brier": ("Brier score", "mean squared error of the probability; lower is better"),
     "precision_top_decile": (
         "Precision of the top 10 %",
-        "of the tenth with the highest probability, the share that was",
+        "of the tenth with the highest probability, the share for whom it came true",
     ),
 }
 
@@ -30,7 +30,7 @@ def page() -> None:
         showing.imported()
         versions = reading.versions(model)
     if not versions:
-        st.info(f"{model} has no version yet. To train one: `make churn`")
+        st.info(f"{model} has no version yet. To train one: {showing.TRAIN}")
         return
     production, previous = (
         next((each for each in versions if alias in each.aliases), None)

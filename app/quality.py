@@ -18,7 +18,7 @@ def page() -> None:
     st.title("Data quality")
     gates = reading.gates(GATES)
     if not gates:
-        st.info("No gate has run yet. To run the crypto flow: `make crypto`")
+        st.info(f"No gate has run yet. To run the crypto flow: {showing.command('make crypto', 'crypto_events_dag')}")
         return
     st.subheader("The last gates")
     wide = {"reasons": st.column_config.TextColumn(width=480)}
@@ -58,7 +58,7 @@ def _show_docs(gates: list[Row]) -> None:
     st.caption(f"They are at `{where}/index.html`.")
     if st.toggle("Open the Data Docs", key="open_docs"):
         if not (pages := reading.data_docs(where)):
-            st.info(f"They are gone: only those of the newest runs are kept on disk. They were at {where}.")
+            st.info(f"They are gone; they were at {where}.")
             return
         for tab, (name, page) in zip(st.tabs(list(pages)), pages.items(), strict=True):
             with tab:

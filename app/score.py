@@ -32,10 +32,12 @@ def page() -> None:
 
 def _tell_who_answers(model: str, production: reading.Production | None) -> None:
     if production is None:
-        train = "make churn" if model == registry.CHURN_MODEL else "luigi --module pipelines ChurnLogregTraining"
+        train = showing.TRAIN
+        if model == registry.CHURN_LOGREG:
+            train = showing.command("luigi --module pipelines ChurnLogregTraining", "churn_train_register_m")
         st.warning(
             f"**Local heuristic.** {model} has no version in production yet: a rule of thumb answers, from how lately "
-            f"and how often a customer paid. To train one: `{train}`",
+            f"and how often a customer paid. To train one: {train}",
             icon=":material/science:",
         )
         return
@@ -88,7 +90,8 @@ def by_id(model: str, production: reading.Production | None) -> None:
     """A customer as the feature store knows it."""
     weeks = {row["snapshot_date"]: row["example"] for row in reading.weeks()}
     if not weeks:
-        st.info("The feature store is empty. To fill it: `luigi --module pipelines ChurnFeatureStore`")
+        fill = showing.command("luigi --module pipelines ChurnFeatureStore", "churn_feature_build_w")
+        st.info(f"The feature store is empty. To fill it: {fill}")
         return
     with st.form("stored", border=False):
         left, right = st.columns(2)

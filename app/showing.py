@@ -30,7 +30,8 @@ def calmly() -> Iterator[None]:
         yield
     except MissingInput as nothing:
         st.info(str(nothing), icon=":material/info:")
-        st.code("make crypto   # rows, gates and rejects\nmake churn    # models, features and drift", language="sh")
+        st.markdown(f"Rows, gates and rejects: {command('make crypto', 'crypto_events_dag')}")
+        st.markdown(f"Models: {TRAIN}")
         _again()
     except PipelineError as problem:
         st.warning(f"{problem}", icon=":material/warning:")
@@ -49,6 +50,12 @@ def _again() -> None:
     st.button("Try again", icon=":material/refresh:", key="again")
 
 
+def command(laptop: str, dag: str) -> str:
+    """What to type where something is missing."""
+    return f"`{laptop}`; in the stack: `make dag-run DAG={dag}`"
+
+
+TRAIN = command("make churn", "churn_training_dag")
 _importing = threading.Lock()
 
 
