@@ -4,7 +4,7 @@ VENV   := $(or $(KPI_VENV),.venv)
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup crypto churn app airflow notebooks test bench-crypto bench-churn screenshots lock clean \
+.PHONY: help setup crypto churn app airflow notebooks test bench-crypto bench-churn bench-app screenshots lock clean \
   env up init seed ps logs dag-run dag-status churn-watchdog mlops-run \
   backup restore down reset destroy
 
@@ -54,6 +54,9 @@ bench-crypto: setup  ## compare the crypto flow with hand-written SQL, the plain
 
 bench-churn: setup  ## compare the churn flow with DuckDB, pandas, PySpark, scikit-learn and Evidently, bare
 	@$(BIN)/python -m benchmarks.churn
+
+bench-app: setup  ## compare the app with a bare one, in Chromium, on the model in production (make churn)
+	@$(BIN)/python -m benchmarks.app
 
 screenshots: setup  ## the pictures of README and docs/ anew, from real runs; needs Chromium, and some minutes
 	@$(BIN)/python -m scripts.screenshots

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import reading, showing
 from pipelines import console
-from pipelines.churn.answers import DECLARED
+from pipelines.churn import answers
 from pipelines.churn.drift import DRIFT_SHARE
 from pipelines.warehouse import Row
 
@@ -52,7 +52,9 @@ def _columns(reports: list[Row]) -> tuple[Any, str]:
     import pandas as pd
 
     found = [
-        {"week": str(each["snapshot_date"]), "column": _label(name)} for each in reports for name in each["drifted"]
+        {"week": str(each["snapshot_date"]), "column": answers.label(name)}
+        for each in reports
+        for name in each["drifted"]
     ]
     weeks = sorted(str(each["snapshot_date"]) for each in reports)
     drawn = (
@@ -71,24 +73,20 @@ def _columns(reports: list[Row]) -> tuple[Any, str]:
 
 def _show_report(reports: list[Row]) -> None:
     by_week = {each["snapshot_date"]: each for each in reports}
-    week = st.selectbox("Week", by_week, key="drift_week")
+    week = st.selectbox("Week", by_week, key="drift_week", bind="query-params")
     found = by_week[week]
     if found["stand_in"]:
         st.warning("There was no week before: this one was compared with itself and light noise. It tells nothing yet.")
     verdict = "has drifted" if found["drift_detected"] else "has not drifted"
-    columns = ", ".join(map(_label, found["drifted"])) or "none"
+    columns = ", ".join(map(answers.label, found["drifted"])) or "none"
     st.markdown(f"**{week} {verdict}**: {found['drift_share']:.0%} of the columns. Drifted: {columns}.")
     if found["left_out"]:
         with st.expander(f"{len(found['left_out'])} columns could not be compared"):
-            rows = [{"column": _label(name), "because": why} for name, why in found["left_out"].items()]
+            rows = [{"column": answers.label(name), "because": why} for name, why in found["left_out"].items()]
             st.table(rows, hide_index=True, alt="Columns that were left out, and why")
     st.caption(f"Reported {console.moment(found['created_at'])}.")
     report = reading.drift_page(week, found["report_path"], found["report_key"], found["created_at"])
     st.download_button("Download the report", report, f"drift-{week}.html", "text/html", on_click="ignore",
                        icon=":material/download:")  # fmt: skip
-    if st.toggle("Open the report of Evidently", key="open_report"):
+    if st.toggle("Open the report of Evidently", key="open_report", bind="query-params"):
         showing.frame(report, 1000, f"Evidently's report of {week}")
-
-
-def _label(name: str) -> str:
-    return DECLARED[name].label if name in DECLARED else name

@@ -12,6 +12,8 @@ page = st.segmented_control(
     "Page", PAGES, default="Score", required=True, key="page", bind="query-params", label_visibility="collapsed"
 )
 st.set_page_config(f"{page} · KPI Delivery", page_icon="📈", layout="wide" if page in WIDE else "centered")
+if page != "Score":
+    score.forget_file()
 with showing.calmly():
     PAGES[page]()
 showing.prepare()

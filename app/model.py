@@ -9,8 +9,7 @@ import streamlit as st
 
 from app import reading, showing
 from pipelines import console
-from pipelines.churn import explain, registry
-from pipelines.churn.answers import DECLARED
+from pipelines.churn import answers, explain, registry
 from pipelines.churn.registry import Version
 
 METRICS = {
@@ -76,7 +75,8 @@ def _tell_decision(version: Version) -> None:
     if version.decision is None:
         st.markdown("It was not noted.")
     else:
-        st.markdown(f"**{words.get(version.decision, version.decision)}**: {version.reason}.")
+        reason = showing.plain(version.reason or "no reason was noted")
+        st.markdown(f"**{words.get(version.decision, version.decision)}**: {reason}.")
 
 
 def _show_why(version: Version) -> None:
@@ -87,16 +87,15 @@ def _show_why(version: Version) -> None:
         st.info(f"Version {version.version} was trained before explanations were kept.")
         return
     effects = json.loads(means)
-    largest = ", ".join(_label(name) for name in list(effects)[:3])
+    largest = ", ".join(answers.label(name) for name in list(effects)[:3])
     st.image(picture, alt=f"SHAP values of the customers held out, feature by feature. The largest: {largest}.")
     st.caption("A dot is a customer: to the right it moves the answer up; red is a high value, blue a low one.")
     with st.expander("Mean absolute SHAP values", expanded=True):
-        rows = [{"feature": _label(name), "mean |SHAP| (log-odds)": f"{value:.3f}"} for name, value in effects.items()]
+        rows = [
+            {"feature": answers.label(name), "mean |SHAP| (log-odds)": f"{value:.3f}"}
+            for name, value in effects.items()
+        ]
         st.table(rows, hide_index=True, alt="Mean absolute SHAP value by feature, largest first")
-
-
-def _label(name: str) -> str:
-    return DECLARED[name].label if name in DECLARED else name
 
 
 def _show_plots(version: Version) -> None:
@@ -123,8 +122,8 @@ def _line(version: Version) -> dict[str, str]:
         "is": ", ".join(version.aliases),
         "made": console.moment(datetime.fromtimestamp(version.created, UTC)),
         **{label: _number(version.metrics.get(name)) for name, (label, _) in METRICS.items()},
-        "decision": {"promote": "promoted", "skip": "not promoted"}.get(version.decision or "", ""),
-        "because": version.reason or "",
+        "decision": version.decision or "",
+        "because": showing.plain(version.reason or ""),
     }
 
 

@@ -53,10 +53,10 @@ def _show_docs(gates: list[Row]) -> None:
     }
     if not with_docs:
         return
-    chosen = st.selectbox("Data Docs of", with_docs, key="docs")
+    chosen = st.selectbox("Data Docs of", with_docs, key="docs", bind="query-params")
     where = with_docs[chosen]
-    st.caption(f"They are at `{where}/index.html`.")
-    if st.toggle("Open the Data Docs", key="open_docs"):
+    st.caption(f"They are at `{where}/index.html`. Once they are open here, the page's address is a link to them.")
+    if st.toggle("Open the Data Docs", key="open_docs", bind="query-params"):
         if not (pages := reading.data_docs(where)):
             st.info(f"They are gone; they were at {where}.")
             return
@@ -97,9 +97,12 @@ def _drill_down(rejects: list[Row]) -> None:
         st.caption(f"The first {SHOWN:,} rows.")
 
     def written() -> bytes:
+        import pandas as pd
         import pyarrow
 
-        return showing.spreadsheet(pyarrow.Table.from_pylist(reading.rejected_rows(day, asked, reading.MOST_ROWS)))
+        found = reading.rejected_rows(day, asked, reading.MOST_ROWS)
+        # By pandas: of numbers, PostgreSQL's NaN is one that Arrow does not know.
+        return showing.spreadsheet(pyarrow.Table.from_pandas(pd.DataFrame(found), preserve_index=False))
 
     st.download_button(
         "Download as CSV", written, f"rejects-{day}{f'-{asked}' if asked else ''}.csv", "text/csv", on_click="ignore",

@@ -37,9 +37,9 @@ def production(model: str) -> Production | None:
 
 
 @st.cache_resource(max_entries=6, show_spinner="Loading the model …")
-def answers_of(model: str, version: str) -> Answers:
-    """A version never changes: it is loaded once."""
-    return answers.of_version(model, version)
+def answers_of(model: str, production: Production) -> Answers:
+    """A version never changes while it is production: it is loaded once."""
+    return answers.of_version(model, production.version)
 
 
 def versions(model: str) -> list[Version]:
@@ -115,7 +115,7 @@ def data_docs(path: str) -> dict[str, str]:
     """The Data Docs of a gate, page by page, what came of it first; empty where they are gone."""
     place = Place(path)
     pages = sorted((name for name in place.names() if name.endswith(".html")), key=lambda name: name != "index.html")
-    titles = ["What came of it", *(name.removesuffix(".html") for name in pages[1:])]
+    titles = ["What came of it" if name == "index.html" else name.removesuffix(".html") for name in pages]
     # Their links to one another lead nowhere within a page: they stand side by side.
     read = [re.sub(r'href="(?!#)[^"]*"', "", place.read(name).decode("utf-8")) for name in pages]
     return dict(zip(titles, read, strict=True))

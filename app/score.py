@@ -6,6 +6,8 @@ from datetime import date
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app import reading, showing
 from pipelines import console
@@ -15,7 +17,9 @@ from pipelines.churn.declaration import FEATURES, Feature
 
 BY_HAND, BY_ID, BY_FILE = "By hand", "From the feature store", "A file of many"
 SHOWN = 1_000  # rows of a scored file
+NAMED = 30  # columns that are ignored
 BARS = 10
+TWO_LINES = "split(datum.label, ': ')"  # what is known, and its value
 
 
 def page() -> None:
@@ -48,7 +52,7 @@ def _tell_who_answers(model: str, production: reading.Production | None) -> None
 def who_answers(model: str, production: reading.Production | None) -> Answers:
     """The version in production, or the rule of thumb."""
     showing.imported()
-    return answers.heuristic(model) if production is None else reading.answers_of(model, production.version)
+    return answers.heuristic(model) if production is None else reading.answers_of(model, production)
 
 
 # One customer -----------------------------------------------------------------------------------------------------
@@ -57,7 +61,7 @@ def who_answers(model: str, production: reading.Production | None) -> Answers:
 def by_hand(model: str, production: reading.Production | None) -> None:
     """The form is the declaration of the features."""
     values: dict[str, float | str | None] = {}
-    asked = [each for each in FEATURES if model == registry.CHURN_LOGREG or not each.is_category]
+    asked = answers.asked_of(model)
     with st.form("customer", border=False):
         for about in dict.fromkeys(each.about for each in asked):
             st.subheader(about)
@@ -74,7 +78,7 @@ def _field(feature: Feature) -> float | str | None:
         word: str | None = st.selectbox(
             feature.label, feature.choices, help=feature.help, key=feature.name, accept_new_options=True
         )
-        return word
+        return word and word.strip().lower()  # as a file's
     if feature.is_flag:
         chosen = st.selectbox(feature.label, ("no", "yes"), int(feature.default), help=feature.help, key=feature.name)
         return float(chosen == "yes")
@@ -110,8 +114,8 @@ def by_id(model: str, production: reading.Production | None) -> None:
 def found(week: date, written: str) -> dict[str, Any] | None:
     """The customer's row; where there is none, the page says so."""
     number = written.strip().removesuffix(".0")
-    if not (number.isascii() and number.isdigit() and int(number) < 2**63):
-        st.error(f"“{written}” is no customer id: a whole number is needed.")
+    if not (number.isascii() and number.isdigit() and len(number) < 20 and int(number) < 2**63):
+        st.error(f"“{showing.plain(written[:40])}” is no customer id: a whole number is needed.")
         return None
     row = reading.customer(week, int(number))
     if row is None:
@@ -140,7 +144,7 @@ def answer_one(who: Answers, values: dict[str, float | str | None]) -> None:
     showing.chart(*_bars(who, why))
     st.table(
         [
-            {"What is known": each.feature.label, "Value": each.feature.shown(each.value),
+            {"What is known": each.feature.label, "Value": showing.plain(each.feature.shown(each.value)),
              "SHAP value": f"{each.effect:+.3f}", "Moves the answer": _direction(who, each.effect)}
             for each in why
         ],
@@ -173,7 +177,7 @@ def _bars(who: Answers, why: list[Contribution]) -> tuple[Any, str]:
         .mark_bar()
         .encode(
             x=alt.X("effect:Q", title="SHAP value (log-odds)", axis=alt.Axis(tickCount=6)),
-            y=alt.Y("fact:N", sort=None, title=None, axis=alt.Axis(labelLimit=260, labelExpr="split(datum.label, ': ')")),
+            y=alt.Y("fact:N", sort=None, title=None, axis=alt.Axis(labelLimit=260, labelExpr=TWO_LINES)),
             color=alt.Color(
                 "direction:N", title=None, legend=alt.Legend(orient="top"),
                 scale=alt.Scale(domain=[meaning.up, meaning.down], range=[showing.UP, showing.DOWN]),
@@ -190,13 +194,16 @@ def _bars(who: Answers, why: list[Contribution]) -> tuple[Any, str]:
 
 
 def forget_file() -> None:
-    """Nothing that was uploaded is kept once it is not shown any more."""
+    """Nothing of a file is kept once it is not shown any more: neither its answers nor the file."""
     st.session_state.pop("scored", None)
+    file_id, session = st.session_state.pop("uploaded", None), get_script_run_ctx()
+    if file_id and session and isinstance(session.uploaded_file_mgr, MemoryUploadedFileManager):
+        session.uploaded_file_mgr.remove_file(session.session_id, file_id)
 
 
 def by_file(model: str, production: reading.Production | None) -> None:
     """A file is scored when it comes, and again by another model or version."""
-    names = ", ".join(f"`{each.name}`" for each in FEATURES if model == registry.CHURN_LOGREG or not each.is_category)
+    names = ", ".join(f"`{each.name}`" for each in answers.asked_of(model))
     with st.expander("Which columns?"):
         st.markdown(
             f"{names}; `customer_id` if you like. In any order; others are ignored. An empty value counts as the "
@@ -204,44 +211,51 @@ def by_file(model: str, production: reading.Production | None) -> None:
         )
     file = st.file_uploader(
         f"CSV or Parquet, up to {uploads.MOST_MEGABYTES} MB and {uploads.MOST_ROWS:,} rows", type=["csv", "parquet"],
-        max_upload_size=uploads.MOST_MEGABYTES, key="file", help="It is scored in memory, and not kept.",
+        max_upload_size=uploads.MOST_MEGABYTES, key="file",
+        help="It is scored in memory, and forgotten when you remove it or go to another page.",
     )  # fmt: skip
     if file is None:
         forget_file()
         return
-    key = (file.file_id, model, production.version if production else None)
+    st.session_state["uploaded"] = file.file_id
+    key = (file.file_id, model, production)
     if st.session_state.get("scored", (None, None))[0] != key:
-        forget_file()
-        who = who_answers(model, production)
-        bar = st.progress(0.0)
+        st.session_state.pop("scored", None)  # its memory is needed
+        st.session_state["scored"] = key, *_scored(file, who_answers(model, production))
+    _, outcome, written = st.session_state["scored"]
+    if isinstance(outcome, uploads.WrongValues):
+        _show_problems(outcome)
+    elif isinstance(outcome, uploads.UnusableFile):
+        st.error(showing.plain(str(outcome)))
+    else:
+        show_scored(file.name, model, outcome, written)
 
-        def show(share: float) -> None:
-            bar.progress(share, f"Scoring {file.name} …")
 
-        try:
-            scored = uploads.score(file.name, file, who, show)
-        except uploads.WrongValues as wrong:
-            _show_problems(wrong)
-            return
-        except uploads.UnusableFile as unusable:
-            st.error(str(unusable))
-            return
-        finally:
-            bar.empty()
-        st.session_state["scored"] = key, scored, showing.spreadsheet(scored.table)
-    _, scored, written = st.session_state["scored"]
-    show_scored(file.name, model, scored, written)
+def _scored(file: Any, who: Answers) -> tuple[uploads.Scored | uploads.UnusableFile, bytes]:
+    """The answers, and as a file; or why there are none."""
+    bar = st.progress(0.0)
+
+    def show(share: float) -> None:
+        bar.progress(share, f"Scoring {showing.plain(file.name)} …")
+
+    try:
+        scored = uploads.score(file.name, file, who, show)
+        return scored, showing.spreadsheet(scored.table)
+    except uploads.UnusableFile as unusable:
+        return unusable.with_traceback(None), b""
+    finally:
+        bar.empty()
 
 
 def _show_problems(wrong: uploads.WrongValues) -> None:
-    st.error(f"{wrong} Mend them and upload it again.")
+    st.error(f"{showing.plain(str(wrong))} Mend them and upload it again.")
     rows = [
         {"row": "all" if each.row is None else f"{each.row:,}", "column": each.column, "problem": each.said}
         for each in wrong.problems
     ]
     st.dataframe(rows, hide_index=True, alt="What is wrong with the file, row by row")
-    if wrong.count > len(wrong.problems):
-        st.caption(f"The first {len(wrong.problems):,} of {wrong.count:,}. Row 1 is the first one below the header.")
+    which = f"The first {len(wrong.problems):,} of {wrong.count:,}. " if wrong.count > len(wrong.problems) else ""
+    st.caption(f"{which}Row 1 is the first one below the header; empty lines are not counted.")
 
 
 def show_scored(name: str, model: str, scored: uploads.Scored, written: bytes) -> None:
@@ -254,7 +268,7 @@ def show_scored(name: str, model: str, scored: uploads.Scored, written: bytes) -
     second.metric(f"Class “{meaning.yes}”", f"{yes:,}")
     third.metric(f"Class “{meaning.no}”", f"{len(table) - yes:,}")
     if scored.ignored:
-        st.caption(f"Columns that the model does not look at, ignored: {', '.join(scored.ignored)}.")
+        st.caption(f"Columns that the model does not look at, ignored: {_listed(scored.ignored)}.")
     if scored.missing:
         told = ", ".join(f"{column} {count:,}" for column, count in scored.missing.items())
         st.caption(f"Missing values, taken as the feature's default: {told}.")
@@ -266,6 +280,11 @@ def show_scored(name: str, model: str, scored: uploads.Scored, written: bytes) -
         "Download as CSV", written, f"{name.rpartition('.')[0]}-scored.csv", "text/csv", on_click="ignore",
         icon=":material/download:",
     )  # fmt: skip
+
+
+def _listed(columns: list[str]) -> str:
+    more = f" and {len(columns) - NAMED:,} more" if len(columns) > NAMED else ""
+    return showing.plain(", ".join(each[:40] for each in columns[:NAMED])) + more
 
 
 def _histogram(meaning: answers.Meaning, probabilities: Any) -> tuple[Any, str]:

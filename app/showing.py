@@ -15,7 +15,9 @@ from pipelines.errors import MissingInput, PipelineError, WarehouseUnreachable
 from pipelines.tracking import TrackingUnreachable
 
 UP, DOWN = "#0072b2", "#d55e00"  # told apart by those who see colours otherwise, too
-FORMULA = r"^[\s\x00-\x1f]*[=+\-@＝＋－＠]|^[\t\r\n]"  # what a spreadsheet would run
+# What a spreadsheet would run: at the start of a value, or where one would split it whose separator is a semicolon.
+FORMULA = r"(^|[;\t\r\n])([\s\p{Z}\x00-\x1f\x85]*[=+\-@＝＋－＠]|[\t\r\n])"
+MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]<>#!|$~"})
 WHAT_TO_CHECK = {
     TrackingUnreachable: "Is MLflow up? On a laptop it is a file in `STATE_DIR`; in the stack `make ps` tells.",
     WarehouseUnreachable: "Is PostgreSQL up? `POSTGRES_DSN` names it; in the stack `make ps` tells.",
@@ -84,6 +86,11 @@ def prepare() -> None:
     threading.Thread(target=load, daemon=True).start()
 
 
+def plain(text: str) -> str:
+    """Text of somebody else as it is: no mark of it makes it bold, a link, or a picture from elsewhere."""
+    return text.translate(MARKS)
+
+
 def chart(drawn: Any, alt: str) -> None:
     """A chart with what it shows in words, for who cannot see it."""
     st.altair_chart(drawn, alt=alt)
@@ -97,7 +104,7 @@ def dates() -> Any:
 
 
 def rows_high(rows: int, lines: int = 1) -> int:
-    """The height of a chart with so many named rows, each name of so many lines; title, legend and axis are counted, too."""
+    """The height of a chart with so many named rows, of so many lines each; title, legend and axis are counted, too."""
     return (10 + 14 * lines) * rows + 150
 
 
@@ -117,7 +124,7 @@ def frame(page: str, height: int, alt: str) -> None:
 
 
 def spreadsheet(table: Any) -> bytes:
-    """An Arrow table as CSV that carries no formula: text that would be one begins with an apostrophe."""
+    """An Arrow table as CSV that carries no formula: what would be one begins with an apostrophe."""
     import io
 
     import pyarrow
@@ -127,8 +134,7 @@ def spreadsheet(table: Any) -> bytes:
     columns = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
         if pyarrow.types.is_string(column.type) or pyarrow.types.is_large_string(column.type):
-            live = pc.match_substring_regex(column, FORMULA)
-            column = pc.if_else(live, pc.binary_join_element_wise("'", column, ""), column)
+            column = pc.replace_substring_regex(column, FORMULA, r"\1'\2")
         columns[name] = column
     written = io.BytesIO()
     pyarrow.csv.write_csv(pyarrow.table(columns), written)

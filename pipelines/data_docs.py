@@ -10,6 +10,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines import console
+
 if TYPE_CHECKING:
     from pipelines.quality import Judgement
 
@@ -63,9 +65,11 @@ def write_pages(site: Path, title: str, answers: list[Any]) -> None:
     """A page per suite, as Great Expectations renders it."""
     from great_expectations.render.renderer import ValidationResultsPageRenderer
 
+    now = datetime.now(UTC)
     for answer in answers:
-        answer.meta["run_id"] = {"run_name": title, "run_time": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S %Z}"}
+        answer.meta["run_id"] = {"run_name": title, "run_time": now.isoformat()}
         page = _page_view().render(ValidationResultsPageRenderer().render(answer))
+        page = page.replace(f"{now:%Y-%m-%dT%H:%M:%SZ}", console.moment(now))  # it takes all times for UTC
         (site / f"{answer.suite_name}.html").write_text(private(page), encoding="utf-8")
 
 

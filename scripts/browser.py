@@ -117,10 +117,10 @@ def _signal(group: int, number: int) -> None:
         os.killpg(group, number)
 
 
-def app(env: Mapping[str, str], log: Path) -> Server:
-    """The app, by its own command."""
+def app(env: Mapping[str, str], log: Path, script: str = "app/main.py") -> Server:
+    """The app, by its own command; or another one."""
     port = free_port()
-    command = [program("streamlit"), "run", "app/main.py", "--server.headless", "true",
+    command = [program("streamlit"), "run", script, "--server.headless", "true",
                "--server.port", str(port)]  # fmt: skip
     return Server(command, port, env, log, "/_stcore/health")
 

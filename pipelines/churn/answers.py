@@ -10,11 +10,10 @@ from typing import Any
 from pipelines import tracking
 from pipelines.churn import explain, registry
 from pipelines.churn.contributions import Sum, of_linear_model, of_logreg
-from pipelines.churn.declaration import FEATURES, Feature
+from pipelines.churn.declaration import DECLARED, FEATURES, Feature
 from pipelines.errors import PipelineError
 
 THRESHOLD = 0.5
-DECLARED = {feature.name: feature for feature in FEATURES}
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,16 @@ MEANINGS = {
         "towards churning", "towards staying",
     ),
 }  # fmt: skip
+
+
+def label(name: str) -> str:
+    """A feature in plain words; of what is declared no more, its name."""
+    return DECLARED[name].label if name in DECLARED else name
+
+
+def asked_of(model: str) -> list[Feature]:
+    """The features that a model looks at: words are for churn-logreg only."""
+    return [each for each in FEATURES if model == registry.CHURN_LOGREG or not each.is_category]
 
 
 @dataclass(frozen=True)
@@ -111,7 +120,7 @@ def of_version(model: str, version: str) -> Answers:
 
     with tracking.plainly():
         loaded = registry.load(model, version)
-        run_id = str(tracking.client().get_model_version(model, version).run_id)
+        run_id = tracking.client().get_model_version(model, version).run_id or ""
         background = registry.logged_file(run_id, f"{explain.FOLDER}/{explain.BACKGROUND}")
     if model == registry.CHURN_MODEL:
         inner = loaded.unwrap_python_model()

@@ -96,6 +96,7 @@ FEATURES = (
     Feature("estado", "unknown", PERSON, "Province", "Where the customer lives.", choices=("unknown", *PROVINCES)),
 )
 # fmt: on
+DECLARED = {feature.name: feature for feature in FEATURES}
 NUMERIC = tuple(feature.name for feature in FEATURES if not feature.is_category)
 CATEGORIES = tuple(feature.name for feature in FEATURES if feature.is_category)
 # What of it decides results: words for people may change without a training.

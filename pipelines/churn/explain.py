@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.churn.declaration import FEATURES
+from pipelines.churn.declaration import DECLARED
 
 if TYPE_CHECKING:
     from pipelines.churn.contributions import Sum
@@ -41,10 +41,9 @@ def explain(model: Sum, seen: Any, rows: Any, folder: Path) -> dict[str, float]:
     background = model.background(seen)
     explainer = shap.LinearExplainer((model.weights, model.intercept), background[None])
     found = model.by_feature(explainer.shap_values(model.columns(rows)))
-    declared = {feature.name: feature for feature in FEATURES}
     # A word has no high and low: it is drawn in grey.
-    shown = rows.assign(**{name: np.nan for name in model.features if declared[name].is_category})
-    labels = [declared[name].label for name in model.features]
+    shown = rows.assign(**{name: np.nan for name in model.features if DECLARED[name].is_category})
+    labels = [DECLARED[name].label for name in model.features]
     folder.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of those without a colour

@@ -212,10 +212,11 @@ def versions(model: str) -> list[Version]:
     found: list[ModelVersion] = sorted(
         client.search_model_versions(f"name = '{model}'"), key=lambda each: -int(each.version)
     )
+    metrics = _metrics(client, [each.run_id for each in found if each.run_id])
     return [
         Version(
-            model, str(each.version), str(each.run_id), each.creation_timestamp / 1000,
-            client.get_run(str(each.run_id)).data.metrics,
+            model, str(each.version), each.run_id or "", each.creation_timestamp / 1000,
+            metrics.get(each.run_id, {}),
             tuple(alias for alias, version in aliases.items() if version == str(each.version)),
             each.tags.get(DECISION), each.tags.get(REASON),
         )
@@ -223,10 +224,30 @@ def versions(model: str) -> list[Version]:
     ]  # fmt: skip
 
 
+def _metrics(client: MlflowClient, runs: list[str]) -> dict[str | None, Mapping[str, float]]:
+    """Of runs that are there still, by one question: a run may have been deleted for good."""
+    from mlflow.entities import ViewType
+
+    if not runs:
+        return {}
+    everywhere = [each.experiment_id for each in client.search_experiments(view_type=ViewType.ALL)]
+    named = ", ".join(f"'{run_id}'" for run_id in runs)
+    found = client.search_runs(everywhere, f"attributes.run_id IN ({named})", ViewType.ALL, max_results=50_000)
+    return {run.info.run_id: run.data.metrics for run in found}
+
+
 def logged_file(run_id: str, path: str) -> bytes | None:
-    """A small file that a run has logged; None where it has none of this path."""
+    """A small file that a run has logged; None where it has none of this path, or is not there any more."""
+    from mlflow.exceptions import MlflowException
+
     client = tracking.client()
-    if path not in [each.path for each in client.list_artifacts(run_id, path.rpartition("/")[0])]:
+    try:
+        there = run_id and client.list_artifacts(run_id, path.rpartition("/")[0])
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        there = None
+    if path not in [each.path for each in there or ()]:
         return None
     with tempfile.TemporaryDirectory(prefix="kpi-delivery-") as folder:
         return Path(client.download_artifacts(run_id, path, folder)).read_bytes()

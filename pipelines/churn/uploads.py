@@ -25,6 +25,7 @@ PIECE_ROWS, PIECE_BYTES = 50_000, 4 << 20
 ID, FILE_ID = "customer_id", "cus_cust_id_buy"  # as the feature store has it; as the churn files have it
 MISSING = ["", "nan", "NaN", "NA", "N/A", "null", "NULL", "None", "<NA>"]
 DELIMITERS = ",;\t|"
+NUMBER = r"^[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?0*\d{1,2})?|(?i:inf|infinity))$"
 
 
 class UnusableFile(PipelineError):
@@ -35,7 +36,7 @@ class UnusableFile(PipelineError):
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong, and where: ``row`` counts from 1, without the header; None is the whole column."""
+    """What is wrong, and where: ``row`` counts from 1, without the header and empty lines; None is the whole column."""
 
     row: int | None
     column: str
@@ -98,8 +99,10 @@ def score(name: str, content: BinaryIO, answers: Answers, progress: Callable[[fl
                 frame = answers.rows({column: found.to_pandas() for column, found in values.items()})
                 probabilities.append(answers.predict(frame))
             progress(min(1.0, content.tell() / size))
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, csv.Error, OSError) as error:
         said = next(iter(str(error).splitlines()), "")[:200]
+        if "straddling object" in said:
+            said = "a value begins with a quotation mark, and does not end"
         raise UnusableFile(f"{name} cannot be read: {said}. Nothing of it was scored.") from None
     reading.require_right()
     if not rows:
@@ -127,9 +130,7 @@ class _Reading:
     wrong: int = 0
     ignored: list[str] = field(default_factory=list)
     missing: dict[str, int] = field(default_factory=dict)
-    skipped: list[int] = field(
-        default_factory=list
-    )  # rows of a wrong length: of each, how many rows were kept before it
+    skipped: list[int] = field(default_factory=list)  # rows not kept: of each, how many were kept before it
 
     def row(self, kept: int) -> int:
         """Which row of the file a kept one is, both from 1."""
@@ -137,12 +138,17 @@ class _Reading:
 
     def say(self, row: int | None, column: str, said: str) -> None:
         self.wrong += 1
-        if len(self.problems) < MOST_LISTED:
-            self.problems.append(Problem(row, column, said))
+        self.problems.append(Problem(row, column, said))
+        if len(self.problems) > 10 * MOST_LISTED:
+            self.keep_first()
+
+    def keep_first(self) -> None:
+        """Of the problems those that are listed: of the first rows."""
+        self.problems = sorted(self.problems, key=lambda each: each.row or 0)[:MOST_LISTED]
 
     def require_right(self) -> None:
         if self.wrong:
-            self.problems.sort(key=lambda each: each.row or 0)
+            self.keep_first()
             raise WrongValues(self.name, self.problems, self.wrong)
 
     # Columns -------------------------------------------------------------------------------------------------------
@@ -205,7 +211,7 @@ class _Reading:
                 use_threads=False, block_size=PIECE_BYTES,
                 column_names=[names.get(place, f"({place})") for place in range(len(columns))],
             ),
-            arrow.ParseOptions(delimiter=delimiter, invalid_row_handler=skip),
+            arrow.ParseOptions(delimiter=delimiter, invalid_row_handler=skip, newlines_in_values=True),
             arrow.ConvertOptions(
                 column_types=dict.fromkeys(places, pyarrow.binary()), include_columns=[*places], check_utf8=False,
                 strings_can_be_null=True, null_values=MISSING,
@@ -222,15 +228,15 @@ class _Reading:
             if not (_is_number(types[place]) or _is_text(types[place])):
                 self.say(None, each, f"is of type {types[place]}: a number or a text is needed")
         self.require_right()
-        facts, groups = file.metadata, range(file.metadata.num_row_groups)
-        unpacked = sum(
-            facts.row_group(group).column(place).total_uncompressed_size
-            for group in groups
-            for place in places.values()
-        )
+        facts, names = file.metadata, {columns[place]: each for each, place in places.items()}
+        chunks = [
+            facts.row_group(group).column(place)
+            for group in range(facts.num_row_groups)
+            for place in range(facts.num_columns)  # more than there are columns, where one is made of several
+        ]
+        unpacked = sum(each.total_uncompressed_size for each in chunks if each.path_in_schema in names)
         if facts.num_rows > MOST_ROWS or unpacked > MOST_UNPACKED:
             raise UnusableFile(f"{self.name} has {facts.num_rows:,} rows, which are too many or too large. Split it.")
-        names = {columns[place]: each for each, place in places.items()}
         # A long word that many rows share is read once.
         words = [columns[place] for place in places.values() if _is_text(types[place])]
         for piece in ParquetFile(self.content, read_dictionary=words).iter_batches(PIECE_ROWS, columns=[*names]):
@@ -244,20 +250,29 @@ class _Reading:
         Args:
             before: rows of the file before this piece.
         """
-        import pyarrow
         import pyarrow.compute as pc
 
         if feature.is_category:
             found = pc.utf8_lower(pc.utf8_trim_whitespace(self.words(column, feature.name, before)))
         else:
-            if not _is_number(column.type):
-                column = pc.utf8_trim_whitespace(self.words(column, feature.name, before))
-                column = pc.if_else(pc.is_in(column, pyarrow.array(MISSING)), None, column)
-            found = self.cast(column, pyarrow.float64(), feature.name, before, "is not a number")
-            found = self.without(pc.is_inf(found), found, feature.name, before, "is infinite")
+            found = self.numbers(column, feature.name, before)
         if missing := pc.sum(pc.is_null(found, nan_is_null=True)).as_py():
             self.missing[feature.name] = self.missing.get(feature.name, 0) + missing
         return found
+
+    def numbers(self, column: Any, name: str, before: int) -> Any:
+        """A column of a piece as numbers."""
+        import pyarrow
+        import pyarrow.compute as pc
+
+        if not _is_number(column.type):
+            column = pc.utf8_trim_whitespace(self.words(column, name, before))
+            column = pc.if_else(pc.is_in(column, pyarrow.array(MISSING)), None, column)
+            wrong = pc.invert(pc.match_substring_regex(column, NUMBER))
+            column = self.without(wrong, column, name, before, "“{}” is not a number")
+            column = pc.replace_substring_regex(column, r"^\+", "")  # Arrow reads none with it
+        found = column.cast(pyarrow.float64(), safe=False)  # the nearest one there is
+        return self.without(pc.is_inf(found), found, name, before, "is infinite")
 
     def words(self, column: Any, name: str, before: int) -> Any:
         """A column of a piece as text that is not too long."""
@@ -271,33 +286,32 @@ class _Reading:
                 self.say(None, name, said)
                 return pyarrow.nulls(len(column), pyarrow.string())
             column = column.cast(column.type.value_type)
-        words = self.cast(column, pyarrow.string(), name, before, "is not UTF-8 text")
+        if _is_text(column.type):
+            column = column.cast(pyarrow.binary())  # what a file says is text need not be text
+        try:
+            words = column.cast(pyarrow.string())
+        except pyarrow.ArrowInvalid:
+            wrong = pyarrow.array([not _is_utf8(each) for each in column.to_pylist()])
+            words = self.without(wrong, column, name, before, "“{}” is not UTF-8 text").cast(pyarrow.string())
         return self.without(pc.greater(pc.utf8_length(words), MOST_LETTERS), words, name, before, said)
 
     def without(self, wrong: Any, values: Any, name: str, before: int, said: str) -> Any:
-        """The values, null where they are wrong."""
+        """The values, null where they are wrong; what is said of them may quote them."""
         import pyarrow.compute as pc
 
         wrong = pc.fill_null(wrong, False)
-        for place in pc.indices_nonzero(wrong).to_pylist():
-            self.say(self.row(before + place + 1), name, said)
+        places = pc.indices_nonzero(wrong)
+        self.wrong += max(0, len(places) - MOST_LISTED)  # not listed
+        for place in places[:MOST_LISTED].to_pylist():
+            self.say(self.row(before + place + 1), name, said.format(_short(values[place].as_py())))
         return pc.if_else(wrong, None, values)
 
-    def cast(self, column: Any, kind: Any, name: str, before: int, said: str) -> Any:
-        """A cast of the whole column; where that fails, of each value alone, to tell which are wrong."""
-        import pyarrow
 
-        try:
-            return column.cast(kind)
-        except pyarrow.ArrowInvalid:
-            found = []
-            for place, value in enumerate(column, start=before + 1):
-                try:
-                    found.append(value.cast(kind).as_py())
-                except (pyarrow.ArrowInvalid, UnicodeDecodeError):
-                    found.append(None)
-                    self.say(self.row(place), name, f"{_quoted(value.as_py())} {said}")
-            return pyarrow.array(found, kind)
+def _is_utf8(value: bytes | None) -> bool:
+    try:
+        return value is None or value.isascii() or bool(value.decode("utf-8"))
+    except UnicodeDecodeError:
+        return False
 
 
 def _is_number(kind: Any) -> bool:
@@ -312,9 +326,10 @@ def _is_text(kind: Any) -> bool:
 
     if types.is_dictionary(kind):
         return _is_text(kind.value_type)
-    return any(is_kind(kind) for is_kind in (types.is_string, types.is_large_string, types.is_binary))
+    kinds = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
+    return any(is_kind(kind) for is_kind in kinds)
 
 
-def _quoted(value: Any) -> str:
+def _short(value: Any) -> str:
     text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
-    return f"“{text[:40]}{'…' if len(text) > 40 else ''}”"
+    return f"{text[:40]}{'…' if len(text) > 40 else ''}"

@@ -374,7 +374,7 @@ def test_the_models_are_told_apart_and_explained(filled: World, apps: Apps, visi
         assert picture.evaluate("picture => picture.naturalWidth") > 0, of
     history = page.get_by_role("table", name="All versions of churn-model, newest first").get_by_role("row")
     expect(history).to_have_count(3)
-    expect(history.nth(1)).to_contain_text("promoted")
+    expect(history.nth(1)).to_contain_text("promote")
     expect(history.nth(2)).to_contain_text("there is no production model yet")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -66,7 +67,9 @@ def box() -> Iterator[Box]:
     if shutil.which("npx") is None:
         pytest.fail("npx is missing: install Node.js 20 or newer, with npm.", pytrace=False)
     with tempfile.TemporaryDirectory(prefix="kpi-devcontainer-") as name:
-        folder = Path(name).resolve()
+        # Images are named by it; some letters of a random name would not stand in them as they are.
+        folder = Path(name).resolve() / f"kpi-{secrets.token_hex(4)}"
+        folder.mkdir()
         listed = run("git", "-c", f"safe.directory={ROOT}", "-C", ROOT, "ls-files", "-z", "-co", "--exclude-standard")
         for file in filter(Path.is_file, map(ROOT.__truediv__, listed.rstrip("\0").split("\0"))):
             copy = folder / file.relative_to(ROOT)

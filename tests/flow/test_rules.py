@@ -482,6 +482,14 @@ def test_rows_cannot_put_anything_live_into_data_docs(database) -> None:
         assert forbidden or not (found := LIVE.search(text)), f"{page}: {found}"
 
 
+def test_pages_of_data_docs_tell_the_time_of_the_projects_zone(database) -> None:
+    insert_rows(database, Users().row())
+    run_flow(TODAY)
+    for page, text in pages_of(database).items():
+        assert not re.search(r"\d{2}:\d{2}(:\d{2})?(\.\d+)?(Z| UTC)", text), page
+        assert page.name == "index.html" or re.search(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d -03", text), page
+
+
 def test_pages_of_data_docs_link_to_pages_that_are_there(database) -> None:
     insert_rows(database, Users().row())
     run_flow(TODAY)

@@ -52,10 +52,11 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "state"
 
 
-def opened(page: str = "Score") -> AppTest:
-    """The app, on a page."""
+def opened(page: str = "Score", **more: str) -> AppTest:
+    """The app, on a page, by an address that may say more."""
     app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=60)
-    app.query_params["page"] = page
+    for name, value in {"page": page, **more}.items():
+        app.query_params[name] = value
     return ran(app)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import pipelines
 from pipelines import warehouse
 from pipelines.churn import answers, registry
 from pipelines.churn.declaration import FEATURES, Feature
@@ -18,7 +22,7 @@ from pipelines.settings import ROOT
 from tests.churn import World
 from tests.pages.conftest import click, enter, metrics, opened, ran, words
 
-MAKES = re.compile(r"import\s.*(tasks|lifecycle|stage|everything)|pipelines import .*(Churn|Crypto)")
+STAGES = {"tasks", "lifecycle", "stage", "everything", *pipelines.__all__}  # the modules that they are in; the tasks
 
 
 def registered(model: str, values: dict[str, float | str]) -> float:
@@ -31,9 +35,18 @@ def registered(model: str, values: dict[str, float | str]) -> float:
     return float(np.ravel(loaded.predict(pd.DataFrame({name: [values[name]] for name in names})))[-1])
 
 
+def imported(path: Path) -> set[str]:
+    """All names that the modules of a file's imports are made of, and what it takes of them."""
+    nodes = [*ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    names = [each.name for node in nodes if isinstance(node, ast.Import | ast.ImportFrom) for each in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    return {part for name in names for part in name.split(".")}
+
+
 def test_the_app_imports_no_stage() -> None:
+    assert imported(ROOT / "pipelines" / "__init__.py") & STAGES
     for path in (ROOT / "app").glob("*.py"):
-        assert not MAKES.search(path.read_text(encoding="utf-8")), path
+        assert not imported(path) & STAGES, path
 
 
 @pytest.mark.usefixtures("nowhere")
@@ -69,7 +82,7 @@ def test_the_form_is_the_declaration(model: str) -> None:
 @pytest.mark.usefixtures("nowhere")
 def test_a_feature_that_is_declared_is_in_the_form(monkeypatch: pytest.MonkeyPatch) -> None:
     added = Feature("refunds_30d", 2.0, "Payments", "Refunds in the last 30 days", "How many.", high=30.0, whole=True)
-    monkeypatch.setattr("app.score.FEATURES", (*FEATURES, added))
+    monkeypatch.setattr("pipelines.churn.answers.FEATURES", (*FEATURES, added))
     field = opened().number_input(key="refunds_30d")
     assert (field.label, field.value, field.max, field.help) == (added.label, 2, 30, added.help)
 
@@ -115,7 +128,7 @@ def test_a_customer_of_the_feature_store_is_scored_as_stored(inside: World) -> N
         app.text_input(key="customer").set_value(written.format(row["customer_id"]))
         click(app, "Look up and score")
         assert metrics(app)["Probability to stay active"] == f"{registered('churn-model', row):.4f}"
-    for written in ("9" * 18, "x", "-1", "9" * 30, "", "²"):
+    for written in ("9" * 18, "x", "-1", "9" * 30, "9" * 5_000, "", "²"):
         app.text_input(key="customer").set_value(written)
         click(app, "Look up and score")
         assert ("is not among those of" if len(written) == 18 else "is no customer id") in app.error[0].value
@@ -177,14 +190,54 @@ def test_a_file_is_scored_and_one_that_is_wrong_is_told_row_by_row(inside: World
     expected = [registered("churn-model", row) for row in stored]
     assert shown["probability"].tolist() == pytest.approx(expected, abs=1e-12)
     assert shown["customer_id"].tolist() == [str(row["customer_id"]) for row in stored]
-    assert "ignored: note, gender, rango_edad, tarjetas, estado." in words(app)
+    assert r"ignored: note, gender, rango\_edad, tarjetas, estado." in words(app)
     app.file_uploader[0].upload("wrong.csv", "\n".join([*lines[:2], "1,x,many" + "," * 25]).encode(), "text/csv")
     ran(app)
     assert "wrong.csv: 1 problem. Nothing of it was scored." in app.error[0].value
     assert app.dataframe[0].value.to_dict("records") == [
         {"row": "2", "column": "spent_7d", "problem": "“many” is not a number"}
     ]
-    assert "scored" not in app.session_state, "nothing of an earlier file is kept"
+    app.query_params["page"] = "Model"
+    app.segmented_control(key="page").set_value("Model")
+    ran(app)
+    for name in ("scored", "uploaded"):
+        assert name not in app.session_state, "nothing of a file is kept on another page"
+
+
+def test_a_file_of_parquet_with_words_is_scored_as_churn_logreg_says(inside: World) -> None:
+    stored = inside.rows("SELECT * FROM features.churn_weekly_features ORDER BY snapshot_date, customer_id LIMIT 40")
+    frame = pd.DataFrame(stored)
+    frame["estado"] = (" " + frame["estado"].str.upper() + " ").astype("category")
+    written = io.BytesIO()
+    frame.to_parquet(written)
+    app = opened()
+    app.radio(key="model").set_value("churn-logreg")
+    app.radio(key="how").set_value("A file of many")
+    ran(app)
+    app.file_uploader[0].upload("many.parquet", written.getvalue(), "application/octet-stream")
+    ran(app)
+    expected = [registered("churn-logreg", row) for row in stored]
+    assert app.dataframe[0].value["probability"].tolist() == pytest.approx(expected, abs=1e-12)
+    assert r"ignored: snapshot\_date, last\_payment\_date, " in words(app)
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_names_of_somebody_else_stand_as_they_are() -> None:
+    app = opened()
+    app.radio(key="how").set_value("A file of many")
+    ran(app)
+    picture = "![x](http://127.0.0.1:9/seen.png)"
+    header = [each.name for each in answers.heuristic("churn-model").features]
+    names = [picture, *(f"n{each}" for each in range(1_000))]
+    line = ",".join("1" for _ in (*header, *names))
+    app.file_uploader[0].upload("<b>.csv", f"{','.join([*header, *names])}\n{line}\n".encode(), "text/csv")
+    ran(app)
+    assert picture not in words(app)
+    assert r"ignored: \!\[x\](http://127.0.0.1:9/seen.png), n0, " in words(app)
+    assert "n28 and 971 more." in words(app)
+    app.file_uploader[0].upload(f"{picture}.csv", b"a", "text/csv")
+    ran(app)
+    assert picture not in app.error[0].value
 
 
 # Models and drift -------------------------------------------------------------------------------------------------
@@ -203,7 +256,7 @@ def test_the_page_of_a_model_tells_metrics_decision_and_history(inside: World) -
     assert compared.iloc[0].tolist()[-1] == f"{previous.metrics['roc_auc']:.4f}"
     assert len(means) == sum(not feature.is_category for feature in FEATURES)
     assert history["version"].tolist() == sorted(versions, key=int, reverse=True)
-    assert history["decision"].tolist() == ["promoted", "promoted"]
+    assert history["decision"].tolist() == ["promote", "promote"]
     assert history["because"].tolist()[-1] == "there is no production model yet"
     assert f"**Promoted**: {inside.record('decide_promotion')['reason']}." in words(app)
     assert len(app.image) == 3
@@ -219,6 +272,21 @@ def test_the_page_of_the_other_model_has_all_of_it_too() -> None:
     assert len(means) == len(FEATURES)
     assert history["is"].tolist() == ["production"]
     assert len(app.image) == 3
+
+
+def test_versions_without_a_run_are_told_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+
+    store = f"sqlite:///{tmp_path}/other.db"
+    enter(monkeypatch, STATE_DIR=str(tmp_path / "state"), MLFLOW_TRACKING_URI=store)
+    client = MlflowClient(store, store)
+    client.create_registered_model("churn-model")
+    for run_id in (None, "0" * 32):  # registered by hand; of a run that was deleted for good
+        version = client.create_model_version("churn-model", str(tmp_path), run_id).version
+        client.set_registered_model_alias("churn-model", "production", version)
+        app = opened("Model")
+        assert metrics(app)["AUC"] == "unknown"
+        assert app.table[-1].value["is"].tolist()[0] == "production"
 
 
 def test_drift_is_told_week_by_week(inside: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 
 import pandas as pd
@@ -16,6 +17,7 @@ from app import showing
 from tests.churn import World
 from tests.pages.conftest import enter, opened, ran, words
 
+RUN = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 GOOD = "('BRASIL', {}, '1/2/2023', 'ETH', 1200, 1.3)"
 BAD = "('BRASIL', 1000, '31/2/2023', 'ETH', 1, 1), ('CHILE', 1001, '1/2/2023', '=1+1', 1, 1)"
 
@@ -59,7 +61,36 @@ def test_the_data_docs_open_in_the_page() -> None:
     app.selectbox(key="docs").set_value(app.selectbox(key="docs").options[1])
     app.toggle(key="open_docs").set_value(True)
     ran(app)
-    assert [each.label for each in app.tabs] == ["What came of it", "suite_raw_history", "suite_raw_table"]
+    tabs = ["What came of it", "suite_raw_history", "suite_raw_table"]
+    assert [each.label for each in app.tabs] == tabs
+    linked = opened("Data quality", docs=app.selectbox(key="docs").options[1], open_docs="true")
+    assert [each.label for each in linked.tabs] == tabs, "as the address says"
+
+
+def test_data_docs_that_are_gone_leave_the_rest_of_the_page(here: World) -> None:
+    folder = here.state / "data_docs"
+    moved = folder.rename(here.state / "elsewhere")
+    try:
+        app = opened("Data quality")
+        app.toggle(key="open_docs").set_value(True)
+        ran(app)
+        assert "They are gone; they were at" in app.info[0].value
+        assert app.selectbox(key="reject_reason")
+    finally:
+        moved.rename(folder)
+
+
+def test_a_price_that_is_no_number_is_downloaded_too(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+    monkeypatch.setattr("app.quality.st.download_button", lambda _, make, *__, **___: written.append(make()))
+    price = "UPDATE dqm.bt_crypto_events_rejects SET purchase_price = {} WHERE user_id = 1001"
+    here.execute(price.format("'NaN'"))
+    try:
+        opened("Data quality")
+    finally:
+        here.execute(price.format("1"))
+    rows = pd.read_csv(io.BytesIO(written[0])).set_index("user_id")
+    assert rows["purchase_price"].isna().to_dict() == {1000: False, 1001: True}
 
 
 @settings(deadline=None)
@@ -68,13 +99,17 @@ def test_no_text_of_a_download_is_a_formula_and_none_is_lost(values: list[str]) 
     written = showing.spreadsheet(pyarrow.table({"text": values, "number": [-1.5] * len(values)}))
     rows = list(csv.reader(io.StringIO(written.decode(), newline="")))[1:]
     for value, (shown, number) in zip(values, rows, strict=True):
-        assert shown.removeprefix("'") in (value, value.removeprefix("'"))
-        assert not shown.strip().startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠"))
+        assert shown.replace("'", "") == value.replace("'", "")
+        assert not shown.strip().startswith(RUN)
         assert not shown.startswith(("\t", "\r", "\n"))
         assert number == "-1.5"
+    for cell in re.split(r"[;\t\r\n]", written.decode()):  # as where a list is separated by semicolons
+        assert not cell.strip().startswith(RUN)
 
 
 @pytest.mark.parametrize("value", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\n=1", "＝1", '=HYPERLINK("x")'])
 def test_what_a_spreadsheet_would_run_is_text(value: str) -> None:
     written = showing.spreadsheet(pyarrow.table({"text": [value]}))
     assert pd.read_csv(io.BytesIO(written))["text"].tolist() == [f"'{value}"]
+    written = showing.spreadsheet(pyarrow.table({"text": [f"x;{value}"]}))
+    assert pd.read_csv(io.BytesIO(written))["text"].tolist() == [f"x;'{value}"]

@@ -122,6 +122,36 @@ def test_rows_of_a_wrong_length_do_not_move_the_numbers_of_those_after_them() ->
     assert [each.row for each in refused(csv(*["1"] * 3, "1,2,3", "x,2,3", "1", "y,2,3"))] == [1, 2, 3, 5, 6, 7]
 
 
+def test_empty_lines_are_no_rows() -> None:
+    assert score(csv("1,2,3", "", "", "4,5,6", "")).table["row"].to_pylist() == [1, 2]
+    assert [each.row for each in refused(csv("1,2,3", "", "", "x,5,6", "", "7"))] == [2, 3]
+
+
+def test_a_note_of_several_lines_may_stand_in_a_large_file() -> None:
+    note = '"a line\n' + "and another\n" * 50 + '"'
+    scored = score(csv(*[f"1,2,3,{note}"] * 10_000, header=f"{GOOD},note"))
+    assert (scored.table.num_rows, scored.ignored) == (10_000, ["note"])
+
+
+@pytest.mark.parametrize("number", ["+5", "5.", ".5", "5e-3", "1E+01", " 7 ", "-0"])
+def test_numbers_are_read_however_they_are_written(number: str) -> None:
+    written, plain = (score(csv(f"{each},2,3")).table["probability"] for each in (number, float(number)))
+    assert written == plain
+
+
+@pytest.mark.parametrize("number", ["1,5", "0x10", "1e400", "--1", "+-1", "5 5", "٣", "five"])
+def test_what_is_no_number_is_told(number: str) -> None:
+    assert refused(csv(f'"{number}",2,3')) == [Problem(1, NAMES[0], f"“{number}” is not a number")]
+
+
+def test_of_many_problems_those_of_the_first_rows_are_listed_and_all_are_counted() -> None:
+    with pytest.raises(WrongValues) as caught:
+        score(csv(*["a,b,c"] * 300_000))
+    assert caught.value.count == 900_000
+    told = [(row, name) for row in range(1, 201) for name in NAMES]
+    assert [(each.row, each.column) for each in caught.value.problems] == told[: uploads.MOST_LISTED]
+
+
 def test_columns_that_are_missing_or_twice_are_named() -> None:
     said = {name: "stands 2 times in the header" if name == "payments_30d" else "is missing" for name in NAMES}
     found = refused(csv("1,2", header="payments_30d,payments_30d"))
@@ -136,6 +166,10 @@ def test_bytes_that_are_no_text_are_told() -> None:
     assert [(each.row, each.column) for each in caught.value.problems] == [(1, "customer_id")]
     assert "not UTF-8" in caught.value.problems[0].said
     assert "not UTF-8" in told_of(b"\xff\xfe\n1\n")
+    damaged = pyarrow.Array.from_buffers(pyarrow.string(), 1, pyarrow.array([b"\xff"]).buffers())
+    assert refused(parquet(customer_id=damaged), "x.parquet") == [
+        Problem(1, "customer_id", "“\\xff” is not UTF-8 text")
+    ]
 
 
 def test_types_of_parquet_that_are_no_numbers_are_named() -> None:
@@ -154,6 +188,16 @@ def test_a_long_word_that_a_small_file_repeats_is_refused_without_being_unpacked
     assert refused(long, "x.parquet") == [Problem(None, "customer_id", "has more than 200 letters")]
 
 
+def test_what_is_large_once_unpacked_is_refused_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MOST_UNPACKED", 1 << 20)
+    ids = ["x" * 100 + str(each) for each in range(20_000)]
+    columns = {name: np.ones(len(ids)) for name in NAMES}
+    nested = [{"a": 1, "b": 2}] * len(ids)
+    written = io.BytesIO()
+    pq.write_table(pyarrow.table({"nested": nested, "customer_id": ids, **columns}), written)
+    assert "too many or too large" in told_of(written.getvalue(), "x.parquet")
+
+
 @pytest.mark.parametrize(
     ("content", "name", "said"),
     [
@@ -164,6 +208,8 @@ def test_a_long_word_that_a_small_file_repeats_is_refused_without_being_unpacked
         (b"a,b\n1,2\n", "noend", "is neither .csv nor .parquet"),
         (b"PAR1 and no more", "broken.parquet", "cannot be read"),
         (parquet()[:-30], "cut.parquet", "cannot be read"),
+        (f"{GOOD}\r1,2,3\r".encode(), "old_mac.csv", "cannot be read"),
+        (f'{GOOD},"{"x" * 200_000}"\n1,2,3,4\n'.encode(), "header.csv", "cannot be read"),
     ],
 )
 def test_what_is_no_file_of_customers_is_refused_by_its_name(content: bytes, name: str, said: str) -> None:
