@@ -22,6 +22,6 @@ if how == "By hand":
             st.metric("Probability", f"{model().predict(pd.DataFrame([row]))[0]:.4f}")
 elif file := st.file_uploader("File", type="csv"):
     rows = pd.read_csv(file)
-    rows["probability"] = model().predict(rows[list(NUMERIC)])
+    rows["probability"] = model().predict(rows[list(NUMERIC)].astype(float))
     st.dataframe(rows)
     st.download_button("Download as CSV", rows.to_csv(index=False), "scored.csv")
