@@ -20,7 +20,10 @@ def page() -> None:
         make = showing.command("luigi --module pipelines ChurnDriftReport", "churn_drift_monitor_w")
         st.info(f"There is no report yet. To make one: {make}")
         return
-    st.caption("Each week's customers against those of the eight weeks before, column by column.")
+    st.caption(
+        "Each week's customers against those of the eight weeks before, column by column. A week has drifted if "
+        f"{DRIFT_SHARE:.0%} of the columns have (dashed), or more."
+    )
     showing.chart(*_shares(reports))
     if any(each["drifted"] for each in reports):
         showing.chart(*_columns(reports))
@@ -34,13 +37,13 @@ def _shares(reports: list[Row]) -> tuple[Any, str]:
     import pandas as pd
 
     rows = pd.DataFrame([{"week": str(each["snapshot_date"]), "share": each["drift_share"]} for each in reports])
-    line = alt.Chart(rows).mark_line(point=alt.OverlayMarkDef(size=70), color=showing.UP)
+    line = alt.Chart(rows).mark_line(point=alt.OverlayMarkDef(size=70), color=showing.BLUE)
     line = line.encode(
         x=alt.X("week:O", title="Week", axis=showing.dates()),
         y=alt.Y("share:Q", title="Columns that drifted", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")),
         tooltip=["week", alt.Tooltip("share:Q", format=".0%")],
     )
-    limit = alt.Chart(pd.DataFrame({"limit": [DRIFT_SHARE]})).mark_rule(color=showing.DOWN, strokeDash=[4, 4])
+    limit = alt.Chart(pd.DataFrame({"limit": [DRIFT_SHARE]})).mark_rule(color=showing.ORANGE, strokeDash=[4, 4])
     told = "; ".join(f"{each['snapshot_date']} {each['drift_share']:.0%}" for each in reports[:8])
     return line + limit.encode(y="limit:Q"), (
         f"Share of columns that drifted, by week, newest first: {told}. From {DRIFT_SHARE:.0%} on, a week has drifted."
@@ -59,7 +62,7 @@ def _columns(reports: list[Row]) -> tuple[Any, str]:
     weeks = sorted(str(each["snapshot_date"]) for each in reports)
     drawn = (
         alt.Chart(pd.DataFrame(found))
-        .mark_square(size=140, color=showing.DOWN)
+        .mark_square(size=140, color=showing.ORANGE)
         .encode(
             x=alt.X("week:O", title="Week", scale=alt.Scale(domain=weeks), axis=showing.dates()),
             y=alt.Y("column:N", title=None, axis=alt.Axis(labelLimit=320)),
@@ -84,9 +87,10 @@ def _show_report(reports: list[Row]) -> None:
         with st.expander(f"{len(found['left_out'])} columns could not be compared"):
             rows = [{"column": answers.label(name), "because": why} for name, why in found["left_out"].items()]
             st.table(rows, hide_index=True, alt="Columns that were left out, and why")
-    st.caption(f"Reported {console.moment(found['created_at'])}.")
+    link = showing.link("Drift", drift_week=week, open_report="true")
+    st.caption(f"Reported {console.moment(found['created_at'])}; [link to the report]({link}).")
     report = reading.drift_page(week, found["report_path"], found["report_key"], found["created_at"])
     st.download_button("Download the report", report, f"drift-{week}.html", "text/html", on_click="ignore",
                        icon=":material/download:")  # fmt: skip
     if st.toggle("Open the report of Evidently", key="open_report", bind="query-params"):
-        showing.frame(report, 1000, f"Evidently's report of {week}")
+        showing.frame(report, 1080, 1000, f"Evidently's report of {week}")

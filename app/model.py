@@ -70,7 +70,7 @@ def _compare(production: Version, previous: Version | None) -> None:
 
 
 def _tell_decision(version: Version) -> None:
-    st.subheader("The decision")
+    st.subheader("The decision when it was trained")
     words = {"promote": "Promoted", "skip": "Not promoted by the rule; somebody made it production"}
     if version.decision is None:
         st.markdown("It was not noted.")

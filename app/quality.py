@@ -21,7 +21,7 @@ def page() -> None:
         st.info(f"No gate has run yet. To run the crypto flow: {showing.command('make crypto', 'crypto_events_dag')}")
         return
     st.subheader("The last gates")
-    wide = {"reasons": st.column_config.TextColumn(width=480)}
+    wide = {"reasons": st.column_config.TextColumn(width=400)}
     rows = [_line(each) for each in gates]
     st.dataframe(rows, hide_index=True, column_config=wide, alt="The gates that ran last, newest first")
     _show_docs(gates)
@@ -53,16 +53,18 @@ def _show_docs(gates: list[Row]) -> None:
     }
     if not with_docs:
         return
+    if (asked := st.query_params.get("docs")) and asked not in with_docs:
+        st.info(f"The Data Docs that the address names are not among those of the last {len(gates)} gates.")
     chosen = st.selectbox("Data Docs of", with_docs, key="docs", bind="query-params")
-    where = with_docs[chosen]
-    st.caption(f"They are at `{where}/index.html`. Once they are open here, the page's address is a link to them.")
+    where, link = with_docs[chosen], showing.link("Data quality", docs=chosen, open_docs="true")
+    st.caption(f"They are at `{where}/index.html`; [link to them on this page]({link}).")
     if st.toggle("Open the Data Docs", key="open_docs", bind="query-params"):
         if not (pages := reading.data_docs(where)):
             st.info(f"They are gone; they were at {where}.")
             return
         for tab, (name, page) in zip(st.tabs(list(pages)), pages.items(), strict=True):
             with tab:
-                showing.frame(page, 600, f"Data Docs of {chosen}: {name}")
+                showing.frame(page, 700, 600, f"Data Docs of {chosen}: {name}")
 
 
 def _by_day(rejects: list[Row]) -> tuple[Any, str]:
@@ -75,7 +77,7 @@ def _by_day(rejects: list[Row]) -> tuple[Any, str]:
         .mark_bar()
         .encode(
             x=alt.X("day:O", title="Date of the run", axis=showing.dates()),
-            y=alt.Y("sum(rows):Q", title="Rejected rows"),
+            y=alt.Y("sum(rows):Q", title="Rejected rows", axis=alt.Axis(format=",d", tickMinStep=1)),
             color=alt.Color("reason:N", title=None, legend=alt.Legend(orient="bottom", columns=2, labelLimit=260)),
             tooltip=["day", "reason", alt.Tooltip("sum(rows):Q", title="rows", format=",")],
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from datetime import date
 from typing import Any
 
@@ -19,7 +20,8 @@ BY_HAND, BY_ID, BY_FILE = "By hand", "From the feature store", "A file of many"
 SHOWN = 1_000  # rows of a scored file
 NAMED = 30  # columns that are ignored
 BARS = 10
-TWO_LINES = "split(datum.label, ': ')"  # what is known, and its value
+LETTERS = 27  # of a line of a label
+LINES = "split(datum.label, '\\n')"
 
 
 def page() -> None:
@@ -164,6 +166,8 @@ def _bars(who: Answers, why: list[Contribution]) -> tuple[Any, str]:
     import pandas as pd
 
     meaning = who.meaning
+    # Blue is staying, whichever number the model gives.
+    colours = [showing.BLUE, showing.ORANGE] if meaning.yes == "stays" else [showing.ORANGE, showing.BLUE]
     bars = [
         {"fact": f"{each.feature.label}: {each.feature.shown(each.value)}", "effect": each.effect,
          "direction": meaning.up if each.effect > 0 else meaning.down}
@@ -172,15 +176,16 @@ def _bars(who: Answers, why: list[Contribution]) -> tuple[Any, str]:
     if rest := sum(each.effect for each in why[BARS:]):
         direction = meaning.up if rest > 0 else meaning.down
         bars.append({"fact": f"{len(why) - BARS} others together", "effect": rest, "direction": direction})
+    labels = ["\n".join(textwrap.wrap(str(each["fact"]), LETTERS, max_lines=3)) for each in bars]
     drawn = (
-        alt.Chart(pd.DataFrame(bars))
+        alt.Chart(pd.DataFrame(bars).assign(label=labels))
         .mark_bar()
         .encode(
             x=alt.X("effect:Q", title="SHAP value (log-odds)", axis=alt.Axis(tickCount=6)),
-            y=alt.Y("fact:N", sort=None, title=None, axis=alt.Axis(labelLimit=260, labelExpr=TWO_LINES)),
+            y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelExpr=LINES)),
             color=alt.Color(
-                "direction:N", title=None, legend=alt.Legend(orient="top"),
-                scale=alt.Scale(domain=[meaning.up, meaning.down], range=[showing.UP, showing.DOWN]),
+                "direction:N", title=None, legend=alt.Legend(orient="top", columns=1),
+                scale=alt.Scale(domain=[meaning.up, meaning.down], range=colours),
             ),
             tooltip=["fact", alt.Tooltip("effect:Q", format="+.3f"), "direction"],
         )
@@ -248,7 +253,7 @@ def _scored(file: Any, who: Answers) -> tuple[uploads.Scored | uploads.UnusableF
 
 
 def _show_problems(wrong: uploads.WrongValues) -> None:
-    st.error(f"{showing.plain(str(wrong))} Mend them and upload it again.")
+    st.error(f"{showing.plain(str(wrong))} Mend it and upload it again.")
     rows = [
         {"row": "all" if each.row is None else f"{each.row:,}", "column": each.column, "problem": each.said}
         for each in wrong.problems
@@ -277,7 +282,7 @@ def show_scored(name: str, model: str, scored: uploads.Scored, written: bytes) -
     if len(table) > SHOWN:
         st.caption(f"The first {SHOWN:,} rows; the download has all {len(table):,}.")
     st.download_button(
-        "Download as CSV", written, f"{name.rpartition('.')[0]}-scored.csv", "text/csv", on_click="ignore",
+        "Download as CSV", written, f"{name.rpartition('.')[0]}-{model}.csv", "text/csv", on_click="ignore",
         icon=":material/download:",
     )  # fmt: skip
 
@@ -297,7 +302,7 @@ def _histogram(meaning: answers.Meaning, probabilities: Any) -> tuple[Any, str]:
     bins = pd.DataFrame({"from": edges[:-1], "to": edges[1:], "customers": counts})
     drawn = (
         alt.Chart(bins)
-        .mark_bar(color=showing.UP)
+        .mark_bar(color=showing.BLUE)
         .encode(
             x=alt.X("from:Q", bin="binned", title=meaning.probability, axis=tenths),
             x2="to:Q",

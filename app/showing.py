@@ -8,13 +8,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 
 from pipelines.errors import MissingInput, PipelineError, WarehouseUnreachable
 from pipelines.tracking import TrackingUnreachable
 
-UP, DOWN = "#0072b2", "#d55e00"  # told apart by those who see colours otherwise, too
+BLUE, ORANGE = "#0072b2", "#d55e00"  # told apart by those who see colours otherwise, too
 # What a spreadsheet would run: at the start of a value, or where one would split it whose separator is a semicolon.
 FORMULA = r"(^|[;\t\r\n])([\s\p{Z}\x00-\x1f\x85]*[=+\-@＝＋－＠]|[\t\r\n])"
 MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]<>#!|$~"})
@@ -105,11 +106,20 @@ def dates() -> Any:
 
 def rows_high(rows: int, lines: int = 1) -> int:
     """The height of a chart with so many named rows, of so many lines each; title, legend and axis are counted, too."""
-    return (10 + 14 * lines) * rows + 150
+    return (12 + 14 * lines) * rows + 150
 
 
-def frame(page: str, height: int, alt: str) -> None:
-    """A page made by a library, kept apart: its scripts reach neither the app nor any other host."""
+def link(page: str, **chosen: object) -> str:
+    """The address of a page of the app on which something is chosen."""
+    return f"?{urlencode({'page': page, **chosen})}"
+
+
+def frame(page: str, width: int, height: int, alt: str) -> None:
+    """A page made by a library, kept apart: its scripts reach neither the app nor any other host.
+
+    Args:
+        width: pixels that it needs; where there are fewer, it is moved sideways.
+    """
     policy = (
         "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "
         "font-src data:"
@@ -117,7 +127,7 @@ def frame(page: str, height: int, alt: str) -> None:
     inner = html.escape(f'<meta http-equiv="Content-Security-Policy" content="{policy}">{page}')
     st.iframe(
         f'<iframe sandbox="allow-scripts" title="{html.escape(alt)}" srcdoc="{inner}" '
-        f'style="border:0;width:100%;height:{height - 16}px"></iframe>',
+        f'style="border:0;width:100%;min-width:{width}px;height:{height - 16}px"></iframe>',
         height=height,
         alt=alt,
     )
