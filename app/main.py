@@ -11,6 +11,7 @@ WIDE = ("Drift", "Data quality")  # reports and tables of others
 page = st.segmented_control(
     "Page", PAGES, default="Score", required=True, key="page", bind="query-params", label_visibility="collapsed"
 )
+page = page or "Score"  # of an address with an empty one
 st.set_page_config(f"{page} · KPI Delivery", page_icon="📈", layout="wide" if page in WIDE else "centered")
 if page != "Score":
     score.forget_file()

@@ -84,11 +84,15 @@ def _show_why(version: Version) -> None:
     picture = reading.artifact(version.run_id, f"{explain.FOLDER}/{explain.PICTURE}")
     means = reading.artifact(version.run_id, f"{explain.FOLDER}/{explain.MEANS}")
     if picture is None or means is None:
-        st.info(f"Version {version.version} was trained before explanations were kept.")
+        st.info(f"Version {version.version} has none: trained before they were kept, or its files are not there.")
         return
-    effects = json.loads(means)
+    try:
+        effects = {name: float(value) for name, value in json.loads(means).items()}
+    except (AttributeError, TypeError, ValueError):
+        st.info(f"The explanation of version {version.version} is damaged.")
+        return
     largest = ", ".join(answers.label(name) for name in list(effects)[:3])
-    st.image(picture, alt=f"SHAP values of the customers held out, feature by feature. The largest: {largest}.")
+    _show(picture, f"SHAP values of the customers held out, feature by feature. The largest: {largest}.")
     st.caption("A dot is a customer: to the right it moves the answer up; red is a high value, blue a low one.")
     with st.expander("Mean absolute SHAP values", expanded=True):
         rows = [
@@ -96,6 +100,13 @@ def _show_why(version: Version) -> None:
             for name, value in effects.items()
         ]
         st.table(rows, hide_index=True, alt="Mean absolute SHAP value by feature, largest first")
+
+
+def _show(picture: bytes, alt: str) -> None:
+    try:
+        st.image(picture, alt=alt)
+    except OSError:  # as Pillow says it
+        st.info("This picture is damaged.")
 
 
 def _show_plots(version: Version) -> None:
@@ -111,7 +122,7 @@ def _show_plots(version: Version) -> None:
         with column:
             st.subheader(title)
             if picture := reading.artifact(version.run_id, f"plots/{name}.png"):
-                st.image(picture, alt=said)
+                _show(picture, said)
             else:
                 st.markdown("It was not drawn.")
 

@@ -36,9 +36,16 @@ def production(model: str) -> Production | None:
     return None if version is None else Production(version, registry.production_since(model, version))
 
 
-@st.cache_resource(max_entries=6, show_spinner="Loading the model …")
 def answers_of(model: str, production: Production) -> Answers:
     """A version never changes while it is production: it is loaded once."""
+    found = _answers_of(model, production)
+    if found.background is None:  # it may be found again
+        _answers_of.clear(model, production)
+    return found
+
+
+@st.cache_resource(max_entries=6, show_spinner="Loading the model …")
+def _answers_of(model: str, production: Production) -> Answers:
     return answers.of_version(model, production.version)
 
 
@@ -50,9 +57,16 @@ def versions(model: str) -> list[Version]:
         return registry.versions(model)
 
 
-@st.cache_data(max_entries=40, show_spinner=False)
 def artifact(run_id: str, path: str) -> bytes | None:
-    """A file that a run has logged; None where it has none."""
+    """A file that a run has logged; None where it has none, or it cannot be found now."""
+    found = _artifact(run_id, path)
+    if found is None:
+        _artifact.clear(run_id, path)
+    return found
+
+
+@st.cache_data(max_entries=40, show_spinner=False)
+def _artifact(run_id: str, path: str) -> bytes | None:
     with tracking.plainly():
         return registry.logged_file(run_id, path)
 

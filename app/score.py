@@ -136,7 +136,7 @@ def answer_one(who: Answers, values: dict[str, float | str | None]) -> None:
     given_by = f"{who.model} version {who.version} (@{registry.PRODUCTION})" if who.version else "the local heuristic"
     st.caption(f"Answered by {given_by}. From {THRESHOLD:g} on, the class is “{meaning.yes}”.")
     if not why:
-        st.info(f"Version {who.version} was trained before explanations were kept: train anew to see why.")
+        st.info(f"Version {who.version} has no explanation: trained before they were kept, or its files are not there.")
         return
     st.subheader("Why")
     st.caption(

@@ -17,7 +17,7 @@ from pipelines.tracking import TrackingUnreachable
 
 BLUE, ORANGE = "#0072b2", "#d55e00"  # told apart by those who see colours otherwise, too
 # What a spreadsheet would run: at the start of a value, or where one would split it whose separator is a semicolon.
-FORMULA = r"(^|[;\t\r\n])([\s\p{Z}\x00-\x1f\x85]*[=+\-@＝＋－＠]|[\t\r\n])"
+FORMULA = r"(^|[;\t\r\n])([\s\p{Z}\p{Cf}\x00-\x1f\x85]*[=+\-@＝＋－＠]|[\t\r\n])"
 MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]<>#!|$~"})
 WHAT_TO_CHECK = {
     TrackingUnreachable: "Is MLflow up? On a laptop it is a file in `STATE_DIR`; in the stack `make ps` tells.",

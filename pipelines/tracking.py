@@ -184,7 +184,7 @@ def plainly() -> Iterator[None]:
     except PipelineError:
         raise
     except Exception as error:
-        if not _is_of_tracking(error):
+        if not is_of_tracking(error):
             raise
         said = next(iter(str(error).splitlines()), "") or type(error).__name__
         said = textwrap.shorten(re.sub(r"//[^/@\s]+@", "//", said), 200, placeholder=" …")  # without a password
@@ -194,7 +194,7 @@ def plainly() -> Iterator[None]:
         ) from error
 
 
-def _is_of_tracking(error: Exception) -> bool:
+def is_of_tracking(error: Exception) -> bool:
     if isinstance(error, (urllib.error.URLError, sqlite3.Error, TimeoutError, ConnectionError, json.JSONDecodeError)):
         return True
     return type(error).__module__.split(".")[0] in ("mlflow", "requests", "urllib3", "sqlalchemy", "botocore", "boto3")

@@ -189,10 +189,12 @@ def reading() -> Iterator[Connection]:
         raise MissingInput(NOTHING_YET)
     try:
         with connect() as connection:
-            connection.execute("SET default_transaction_read_only = on")
+            connection.execute("SET default_transaction_read_only = on; SET lock_timeout = '5s'")
             yield connection
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
         raise MissingInput(NOTHING_YET) from None
+    except psycopg.errors.LockNotAvailable:
+        raise WarehouseUnreachable("Somebody has locked a table that is to be read. Try again in a while.") from None
     except psycopg.Error as error:
         raise WarehouseUnreachable(f"PostgreSQL refuses, or has gone: {str(error).strip()}") from error
 

@@ -114,12 +114,10 @@ def of_version(model: str, version: str) -> Answers:
     """A registered version, loaded.
 
     Raises:
-        PipelineError: MLflow is away, or the version looks at features that are not declared any more.
+        PipelineError: MLflow is away, the version is damaged, or looks at features that are declared no more.
     """
-    import numpy as np
-
     with tracking.plainly():
-        loaded = registry.load(model, version)
+        loaded = _loaded(model, version)
         run_id = tracking.client().get_model_version(model, version).run_id or ""
         background = registry.logged_file(run_id, f"{explain.FOLDER}/{explain.BACKGROUND}")
     if model == registry.CHURN_MODEL:
@@ -133,7 +131,30 @@ def of_version(model: str, version: str) -> Answers:
         raise PipelineError(
             f"{model} version {version} looks at {', '.join(unknown)}, which is declared no more. Train it anew."
         )
-    return Answers(model, version, predict, added, None if background is None else np.array(json.loads(background)))
+    return Answers(model, version, predict, added, _background(background, added))
+
+
+def _loaded(model: str, version: str) -> Any:
+    try:
+        return registry.load(model, version)
+    except Exception as damaged:
+        if isinstance(damaged, PipelineError) or tracking.is_of_tracking(damaged):
+            raise
+        raise PipelineError(
+            f"{model} version {version} cannot be loaded ({type(damaged).__name__}): its files are damaged. "
+            f"Train it anew, or go back: `python -m pipelines models rollback {model}`."
+        ) from damaged
+
+
+def _background(written: bytes | None, added: Sum) -> Any:
+    """The mean customer as it was left; None where there is none, or it is damaged."""
+    import numpy as np
+
+    try:
+        found = np.array(json.loads(written or b"null"), dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+    return found if found.shape == (len(added.of),) else None
 
 
 # The rule of thumb ------------------------------------------------------------------------------------------------

@@ -150,8 +150,11 @@ def _produce(client: MlflowClient, model: str, version: str) -> None:
 
 def production_since(model: str, version: str) -> datetime | None:
     """When a version that is production became it; None where nobody noted it: somebody moved the alias by hand."""
-    noted = (tracking.tag_of(model, IN_PRODUCTION) or "").split(" ")
-    return datetime.fromisoformat(noted[1]) if noted[0] == version else None
+    noted, _, since = (tracking.tag_of(model, IN_PRODUCTION) or "").partition(" ")
+    try:
+        return datetime.fromisoformat(since) if noted == version else None
+    except ValueError:  # written by somebody else
+        return None
 
 
 def note_decision(model: str, version: str, promote: bool, reason: str) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MOST_MEGABYTES = 50
 MOST_ROWS = 1_000_000
+MOST_SKIPPED = 10_000  # rows of a wrong length, until it is given up
 MOST_LETTERS = 200  # of a word or an id
 MOST_LISTED = 500  # problems; all are counted
 MOST_UNPACKED = 1 << 30  # bytes of the columns of a Parquet file
@@ -99,7 +100,8 @@ def score(name: str, content: BinaryIO, answers: Answers, progress: Callable[[fl
                 frame = answers.rows({column: found.to_pandas() for column, found in values.items()})
                 probabilities.append(answers.predict(frame))
             progress(min(1.0, content.tell() / size))
-    except (pyarrow.ArrowException, csv.Error, OSError) as error:
+    except (pyarrow.ArrowException, csv.Error, UnicodeDecodeError, OSError) as error:
+        reading.require_rows_of_one_length()
         said = next(iter(str(error).splitlines()), "")[:200]
         if "straddling object" in said:
             said = "a value begins with a quotation mark, and does not end"
@@ -146,6 +148,13 @@ class _Reading:
         """Of the problems those that are listed: of the first rows."""
         self.problems = sorted(self.problems, key=lambda each: each.row or 0)[:MOST_LISTED]
 
+    def require_rows_of_one_length(self) -> None:
+        if len(self.skipped) > MOST_SKIPPED:
+            raise UnusableFile(
+                f"{self.name}: more than {MOST_SKIPPED:,} of its rows have another number of values than its header. "
+                "Nothing of it was scored."
+            )
+
     def require_right(self) -> None:
         if self.wrong:
             self.keep_first()
@@ -191,6 +200,8 @@ class _Reading:
             header = self.content.readline(1 << 20).decode("utf-8-sig")
         except UnicodeDecodeError:
             raise UnusableFile(f"{self.name}: its header is not UTF-8 text.") from None
+        if "\r" in header.removesuffix("\n").removesuffix("\r"):
+            raise UnusableFile(f"{self.name}: its lines end as on old Macs (CR alone). Save it with LF or CRLF.")
         delimiter = max(DELIMITERS, key=header.count)
         columns = next(csv.reader(io.StringIO(header), delimiter=delimiter), [])
         places = self.places(columns)
@@ -202,7 +213,7 @@ class _Reading:
         def skip(row: Any) -> str:
             self.say(row.number, "(all)", f"has {row.actual_columns} values, the header {row.expected_columns}")
             self.skipped.append(row.number - 1 - len(self.skipped))
-            return "skip"
+            return "skip" if len(self.skipped) <= MOST_SKIPPED else "error"
 
         # As bytes: whether they are numbers or text is judged value by value.
         yield from arrow.open_csv(
@@ -229,12 +240,8 @@ class _Reading:
                 self.say(None, each, f"is of type {types[place]}: a number or a text is needed")
         self.require_right()
         facts, names = file.metadata, {columns[place]: each for each, place in places.items()}
-        chunks = [
-            facts.row_group(group).column(place)
-            for group in range(facts.num_row_groups)
-            for place in range(facts.num_columns)  # more than there are columns, where one is made of several
-        ]
-        unpacked = sum(each.total_uncompressed_size for each in chunks if each.path_in_schema in names)
+        # Of all columns: asked of a single one, what a damaged file says may end the process.
+        unpacked = sum(facts.row_group(group).total_byte_size for group in range(facts.num_row_groups))
         if facts.num_rows > MOST_ROWS or unpacked > MOST_UNPACKED:
             raise UnusableFile(f"{self.name} has {facts.num_rows:,} rows, which are too many or too large. Split it.")
         # A long word that many rows share is read once.

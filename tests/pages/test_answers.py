@@ -71,6 +71,11 @@ def test_the_background_is_the_mean_of_the_rows_that_were_learnt_from(inside: Wo
     assert np.abs(who.sum.columns(seen).mean(axis=0) - who.background).max() <= 1e-9
 
 
+@pytest.mark.parametrize("written", [b"", b"{", b"null", b"[1, 2]", b'{"a": 1}', b'"x"', b"[[1]]"])
+def test_a_background_that_is_damaged_is_none(written: bytes) -> None:
+    assert answers._background(written, answers.heuristic(registry.CHURN_MODEL).sum) is None
+
+
 def test_a_word_that_the_model_has_never_seen_is_answered(inside: World) -> None:
     who = answers.of_version(registry.CHURN_LOGREG, inside.aliases(registry.CHURN_LOGREG)["production"])
     probability, why = who.of_one({feature.name: feature.default for feature in FEATURES} | {"estado": "atlantis"})

@@ -17,7 +17,7 @@ import pipelines
 from pipelines import warehouse
 from pipelines.churn import answers, registry
 from pipelines.churn.declaration import FEATURES, Feature
-from pipelines.errors import WarehouseUnreachable
+from pipelines.errors import PipelineError, WarehouseUnreachable
 from pipelines.settings import ROOT
 from tests.churn import World
 from tests.pages.conftest import click, enter, metrics, opened, ran, words
@@ -281,12 +281,25 @@ def test_versions_without_a_run_are_told_too(tmp_path: Path, monkeypatch: pytest
     enter(monkeypatch, STATE_DIR=str(tmp_path / "state"), MLFLOW_TRACKING_URI=store)
     client = MlflowClient(store, store)
     client.create_registered_model("churn-model")
+    assert registry.production_since("churn-model", "1") is None
+    for tag in ("1", "1 garbage", "", "2 2026-11-22T10:00:00+00:00"):
+        client.set_registered_model_tag("churn-model", registry.IN_PRODUCTION, tag)
+        assert registry.production_since("churn-model", "1") is None
     for run_id in (None, "0" * 32):  # registered by hand; of a run that was deleted for good
         version = client.create_model_version("churn-model", str(tmp_path), run_id).version
         client.set_registered_model_alias("churn-model", "production", version)
         app = opened("Model")
         assert metrics(app)["AUC"] == "unknown"
         assert app.table[-1].value["is"].tolist()[0] == "production"
+    for damaged in ("", "{", "flavors: 1"):
+        (tmp_path / "MLmodel").write_text(damaged)
+        with pytest.raises(PipelineError, match="models rollback churn-model"):
+            answers.of_version("churn-model", version)
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_an_address_with_an_empty_page_is_that_of_the_first() -> None:
+    assert opened("").title[0].value == "Score"
 
 
 def test_drift_is_told_week_by_week(inside: World) -> None:

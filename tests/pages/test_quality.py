@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 import pandas as pd
+import psycopg
 import pyarrow
 import pytest
 from hypothesis import given, settings
@@ -78,6 +79,12 @@ def test_data_docs_that_are_gone_leave_the_rest_of_the_page(here: World) -> None
         assert app.selectbox(key="reject_reason")
     finally:
         moved.rename(folder)
+
+
+def test_a_table_that_is_locked_is_not_waited_for(here: World) -> None:
+    with psycopg.connect(here.dsn()) as other:
+        other.execute("LOCK TABLE dqm.dq_runs IN ACCESS EXCLUSIVE MODE")
+        assert "Somebody has locked a table" in opened("Data quality").warning[0].value
 
 
 def test_a_price_that_is_no_number_is_downloaded_too(here: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import tomllib
+from contextlib import suppress
 from datetime import date
 from typing import Any
 
@@ -208,12 +209,24 @@ def test_what_is_large_once_unpacked_is_refused_wherever_it_stands(monkeypatch: 
         (b"a,b\n1,2\n", "noend", "is neither .csv nor .parquet"),
         (b"PAR1 and no more", "broken.parquet", "cannot be read"),
         (parquet()[:-30], "cut.parquet", "cannot be read"),
-        (f"{GOOD}\r1,2,3\r".encode(), "old_mac.csv", "cannot be read"),
+        (f"{GOOD}\r1,2,3\r".encode(), "old_mac.csv", "its lines end as on old Macs"),
+        (f"{GOOD}\n".encode() + b"1\n" * 2_000_000, "other.csv", "more than 10,000 of its rows have another number"),
         (f'{GOOD},"{"x" * 200_000}"\n1,2,3,4\n'.encode(), "header.csv", "cannot be read"),
     ],
 )
 def test_what_is_no_file_of_customers_is_refused_by_its_name(content: bytes, name: str, said: str) -> None:
     assert said in told_of(content, name)
+
+
+WHOLE = parquet(**{name: np.ones(300) for name in NAMES}, customer_id=[*map(str, range(300))])
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.integers(0, len(WHOLE) - 1), st.integers(0, 255))
+def test_a_damaged_file_is_refused_or_scored_and_nothing_worse(place: int, byte: int) -> None:
+    damaged = WHOLE[:place] + bytes([byte]) + WHOLE[place + 1 :]
+    with suppress(UnusableFile):
+        assert score(damaged, "x.parquet").table.num_rows
 
 
 def test_a_file_of_more_than_the_stated_size_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
