@@ -93,4 +93,4 @@ def _show_report(reports: list[Row]) -> None:
     st.download_button("Download the report", report, f"drift-{week}.html", "text/html", on_click="ignore",
                        icon=":material/download:")  # fmt: skip
     if st.toggle("Open the report of Evidently", key="open_report", bind="query-params"):
-        showing.frame(report, 1080, 1000, f"Evidently's report of {week}")
+        showing.frame(report, 1040, 1000, f"Evidently's report of {week}")

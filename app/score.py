@@ -182,7 +182,7 @@ def _bars(who: Answers, why: list[Contribution]) -> tuple[Any, str]:
         .mark_bar()
         .encode(
             x=alt.X("effect:Q", title="SHAP value (log-odds)", axis=alt.Axis(tickCount=6)),
-            y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelExpr=LINES)),
+            y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=200, labelExpr=LINES)),
             color=alt.Color(
                 "direction:N", title=None, legend=alt.Legend(orient="top", columns=1),
                 scale=alt.Scale(domain=[meaning.up, meaning.down], range=colours),

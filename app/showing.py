@@ -126,8 +126,8 @@ def frame(page: str, width: int, height: int, alt: str) -> None:
     )
     inner = html.escape(f'<meta http-equiv="Content-Security-Policy" content="{policy}">{page}')
     st.iframe(
-        f'<iframe sandbox="allow-scripts" title="{html.escape(alt)}" srcdoc="{inner}" '
-        f'style="border:0;width:100%;min-width:{width}px;height:{height - 16}px"></iframe>',
+        f'<div style="overflow-x:auto"><iframe sandbox="allow-scripts" title="{html.escape(alt)}" srcdoc="{inner}" '
+        f'style="border:0;width:100%;min-width:{width}px;height:{height - 36}px"></iframe></div>',
         height=height,
         alt=alt,
     )
