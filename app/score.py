@@ -177,12 +177,13 @@ def _bars(who: Answers, why: list[Contribution]) -> tuple[Any, str]:
         direction = meaning.up if rest > 0 else meaning.down
         bars.append({"fact": f"{len(why) - BARS} others together", "effect": rest, "direction": direction})
     labels = ["\n".join(textwrap.wrap(str(each["fact"]), LETTERS, max_lines=3)) for each in bars]
+    names = alt.Axis(labelExpr=LINES, labelLimit=200, labelOverlap=False)
     drawn = (
         alt.Chart(pd.DataFrame(bars).assign(label=labels))
         .mark_bar()
         .encode(
             x=alt.X("effect:Q", title="SHAP value (log-odds)", axis=alt.Axis(tickCount=6)),
-            y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=200, labelExpr=LINES)),
+            y=alt.Y("label:N", sort=None, title=None, axis=names),
             color=alt.Color(
                 "direction:N", title=None, legend=alt.Legend(orient="top", columns=1),
                 scale=alt.Scale(domain=[meaning.up, meaning.down], range=colours),
