@@ -21,7 +21,7 @@ def page() -> None:
         st.info(f"No gate has run yet. To run the crypto flow: {showing.command('make crypto', 'crypto_events_dag')}")
         return
     st.subheader("The last gates")
-    wide = {"reasons": st.column_config.TextColumn(width=400)}
+    wide = {"reasons": st.column_config.TextColumn(width=480)}
     rows = [_line(each) for each in gates]
     st.dataframe(rows, hide_index=True, column_config=wide, alt="The gates that ran last, newest first")
     _show_docs(gates)
@@ -40,8 +40,8 @@ def _line(gate: Row) -> dict[str, str]:
     return {
         "date": str(gate["run_date"]), "suite": gate["suite_name"], "outcome": gate["outcome"],
         "judged": f"{gate['rows_judged']:,}", "rejected": f"{gate['rows_rejected']:,}",
-        "reasons": ", ".join(f"{reason} {rows:,}" for reason, rows in reasons),
         "finished": console.moment(gate["finished_at"]),
+        "reasons": ", ".join(f"{reason} {rows:,}" for reason, rows in reasons),
     }  # fmt: skip
 
 

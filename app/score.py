@@ -20,7 +20,7 @@ BY_HAND, BY_ID, BY_FILE = "By hand", "From the feature store", "A file of many"
 SHOWN = 1_000  # rows of a scored file
 NAMED = 30  # columns that are ignored
 BARS = 10
-LETTERS = 27  # of a line of a label
+LETTERS = 30  # of a line of a label
 LINES = "split(datum.label, '\\n')"
 
 
@@ -176,7 +176,7 @@ def _bars(who: Answers, why: list[Contribution]) -> tuple[Any, str]:
     if rest := sum(each.effect for each in why[BARS:]):
         direction = meaning.up if rest > 0 else meaning.down
         bars.append({"fact": f"{len(why) - BARS} others together", "effect": rest, "direction": direction})
-    labels = ["\n".join(textwrap.wrap(str(each["fact"]), LETTERS, max_lines=3)) for each in bars]
+    labels = ["\n".join(textwrap.wrap(str(each["fact"]), LETTERS, max_lines=2, placeholder=" …")) for each in bars]
     names = alt.Axis(labelExpr=LINES, labelLimit=200, labelOverlap=False)
     drawn = (
         alt.Chart(pd.DataFrame(bars).assign(label=labels))
