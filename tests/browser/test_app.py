@@ -405,7 +405,7 @@ def test_rejected_rows_are_counted_found_and_downloaded_without_formulas(apps: A
         [DAY, "suite_staging_candidate", "passed", "60", "0"],
         [DAY, "suite_raw_history", "quarantined", "63", "3"],
     ]
-    assert gates[1][5] == "site_id_unknown 2, purchase_price_negative 1"
+    assert gates[1][6] == "site_id_unknown 2, purchase_price_negative 1"
     is_drawn(page.get_by_test_id("stVegaLiteChart"))
     assert {each[3] for each in cells(page, f"Rejected rows of {DAY}, any reason", 3)} == {"=1+1", "CHILE", "MEXICO"}
     choose(page, "Reason", "purchase_price_negative")

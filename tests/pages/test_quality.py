@@ -66,6 +66,8 @@ def test_the_data_docs_open_in_the_page() -> None:
     assert [each.label for each in app.tabs] == tabs
     linked = opened("Data quality", docs=app.selectbox(key="docs").options[1], open_docs="true")
     assert [each.label for each in linked.tabs] == tabs, "as the address says"
+    old = opened("Data quality", docs="2020-01-01, suite_raw_history: passed", open_docs="true")
+    assert "The Data Docs that the address names are not among those of the last 2 gates." in old.info[0].value
 
 
 def test_data_docs_that_are_gone_leave_the_rest_of_the_page(here: World) -> None:
