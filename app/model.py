@@ -48,9 +48,8 @@ def page() -> None:
 
 def _compare(production: Version, previous: Version | None) -> None:
     st.subheader("In production")
-    since = registry.production_since(production.model, production.version)
-    told = console.moment(since) if since else "a moment that was not noted"
-    st.caption(f"Version {production.version}, since {told}. All on a fifth of the customers, whom no training sees.")
+    since = showing.since(registry.production_since(production.model, production.version))
+    st.caption(f"Version {production.version}, since {since}. All on a fifth of the customers, whom no training sees.")
     for column, (name, (label, said)) in zip(st.columns(len(METRICS)), METRICS.items(), strict=True):
         value = production.metrics.get(name)
         before = previous.metrics.get(name) if previous else None

@@ -11,7 +11,6 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app import reading, showing
-from pipelines import console
 from pipelines.churn import answers, registry, uploads
 from pipelines.churn.answers import THRESHOLD, Answers, Contribution
 from pipelines.churn.declaration import FEATURES, Feature
@@ -47,7 +46,7 @@ def _tell_who_answers(model: str, production: reading.Production | None) -> None
             icon=":material/science:",
         )
         return
-    since = console.moment(production.since) if production.since else "a moment that was not noted"
+    since = showing.since(production.since)
     st.caption(f"{model} version {production.version} (@{registry.PRODUCTION}) answers, in production since {since}.")
 
 

@@ -7,11 +7,13 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
 
+from pipelines import console
 from pipelines.errors import MissingInput, PipelineError, WarehouseUnreachable
 from pipelines.tracking import TrackingUnreachable
 
@@ -90,6 +92,11 @@ def prepare() -> None:
 def plain(text: str) -> str:
     """Text of somebody else as it is: no mark of it makes it bold, a link, or a picture from elsewhere."""
     return text.translate(MARKS)
+
+
+def since(moment: datetime | None) -> str:
+    """Since when a version is in production, in words."""
+    return console.moment(moment) if moment else "a moment that was not noted"
 
 
 def chart(drawn: Any, alt: str) -> None:

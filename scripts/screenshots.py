@@ -11,19 +11,19 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from pipelines import console
 from pipelines.errors import PipelineError
 from pipelines.settings import ROOT, Settings, settings
 from scripts import browser
+from scripts.stack_runs import Airflow
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -34,7 +34,6 @@ SIZES = ("CHURN_USERS", "MIN_ROWS_PER_DAY")  # what is heeded of the caller's se
 CRUDE = {"CHURN_REG_PARAMS": "0.2", "CHURN_ELASTIC_NET_PARAMS": "1"}  # for a version that is worse than the next one
 EDGE = 12  # around what is shown
 DAG = "crypto_events_dag"
-RUNS = f"/api/v2/dags/{DAG}/dagRuns"
 WEEKS = ("2019-05-05", "2019-05-12", "2019-05-19", "2019-05-26", "2019-06-01")  # generated payments end with May
 BREAK = """
 UPDATE raw.BT_CRYPTO_TRANSACTION_HISTORY SET
@@ -195,14 +194,12 @@ def take_airflow(chromium: Browser, env: dict[str, str]) -> None:
             airflow.wait()  # an error where it has ended
             time.sleep(0.5)
         password = json.loads((state / "airflow" / "passwords.json").read_text())["admin"]
-        login = {"username": "admin", "password": password}
-        token = _ask(airflow, "/auth/token", login)["access_token"]
+        api = Airflow(airflow.url, password)
         for back, on_invalid in ((2, "quarantine"), (1, "halt"), (0, "quarantine")):
             day = str(settings().today() - timedelta(days=back))
             console.note(f"{DAG} of {day}, {on_invalid}")
-            asked = {"logical_date": None, "conf": {"date": day, "on_invalid": on_invalid}}
-            run = _ask(airflow, RUNS, asked, token)["dag_run_id"]
-            while _ask(airflow, f"{RUNS}/{quote(run)}", None, token)["state"] in ("queued", "running"):
+            run = api.trigger(DAG, {"date": day, "on_invalid": on_invalid})
+            while api.run(DAG, run)["state"] in ("queued", "running"):
                 time.sleep(1)
         page = _page(chromium, 800, 440)
         page.goto(airflow.url)
@@ -216,14 +213,6 @@ def take_airflow(chromium: Browser, env: dict[str, str]) -> None:
         _save(page, "airflow")
     finally:
         airflow.stop()
-
-
-def _ask(airflow: browser.Server, path: str, body: object, token: str = "") -> Any:
-    """Airflow's REST API: a GET, or a POST of what there is."""
-    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
-    data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(airflow.url + path, data, headers), timeout=60) as answer:
-        return json.load(answer)
 
 
 def _page(chromium: Browser, width: int, height: int) -> Page:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import boto3
 import pytest
 
 from pipelines.settings import ROOT, Settings
+from scripts.browser import free_port
 
 # A small life of the models: enough to learn from, little to wait for.
 SMALL = {"CHURN_USERS": "3000", "CHURN_REG_PARAMS": "0.01", "CHURN_ELASTIC_NET_PARAMS": "0"}
@@ -23,12 +23,6 @@ def need_engine() -> None:
     """Without an engine the tests fail: skipped, they would prove nothing and look as if they did."""
     if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
         pytest.fail("No Docker engine answers: start it, or see scripts/offline/.", pytrace=False)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 class Stack:

@@ -94,6 +94,13 @@ class ChurnStage(ChurnTask, Stage):
         return all(stage.still_there() for stage in self.requires())
 
 
+class FeatureStage(ChurnStage):
+    """A stage that computes features."""
+
+    def decided_by(self) -> dict[str, Any]:
+        return {"features": self.frame_version()}
+
+
 # The clean tables -------------------------------------------------------------------------------------------------
 
 
@@ -144,15 +151,12 @@ class CleanRawSources(ChurnStage):
 # Training churn-model ---------------------------------------------------------------------------------------------
 
 
-class FeatureEngineering(ChurnStage):
+class FeatureEngineering(FeatureStage):
     """Features before the cutoff, labels after it, and the weeks before as reference."""
 
     stage = "feature_engineering"
     after = (CleanRawSources,)
     code = (*FEATURE_CODE, "sql/churn/active.sql", "sql/churn/label_training.sql")
-
-    def decided_by(self) -> dict[str, Any]:
-        return {"features": self.frame_version()}
 
     def still_there(self) -> bool:
         made = self.details()
@@ -249,13 +253,13 @@ class DecidePromotion(ChurnStage):
         return {"min_delta": _settings().churn_promotion_min_delta}
 
     def work(self, tx: Connection) -> Details:  # noqa: ARG002
-        from pipelines.churn import lifecycle
+        from pipelines.churn import lifecycle, registry
 
         for branch in (PromoteModel, SkipPromotion):
             self.sibling(branch).output().forget()  # what followed an earlier decision is yet to follow this one
         judged = self.details_of(EvaluateCandidate)
         return lifecycle.decide(
-            "churn-model", judged["candidate_version"], judged, _settings().churn_promotion_min_delta
+            registry.CHURN_MODEL, judged["candidate_version"], judged, _settings().churn_promotion_min_delta
         )
 
 
@@ -327,14 +331,11 @@ class NotifyTraining(ChurnStage):
 # Drift ------------------------------------------------------------------------------------------------------------
 
 
-class BuildCurrentSnapshot(ChurnStage):
+class BuildCurrentSnapshot(FeatureStage):
     """The newest weekly snapshot, and those of the weeks before it."""
 
     stage = "build_current_snapshot"
     code = FEATURE_CODE
-
-    def decided_by(self) -> dict[str, Any]:
-        return {"features": self.frame_version()}
 
     @property
     def key(self) -> str:
@@ -476,7 +477,7 @@ class WeeklyStage(WeeklyTask, ChurnStage):
         return self.sibling(type(self), date=snapshot, weeks=1)
 
 
-class BuildWeeklyFeatures(WeeklyStage):
+class BuildWeeklyFeatures(WeeklyStage, FeatureStage):
     """The snapshots' rows of ``features.churn_weekly_features`` are what the files say."""
 
     stage = "build_weekly_features"
@@ -487,9 +488,6 @@ class BuildWeeklyFeatures(WeeklyStage):
         "sql/churn/copy_features.sql", "sql/churn/forget_snapshot.sql",
     )  # fmt: skip
     counts = ("rows", "labelled", "churned")
-
-    def decided_by(self) -> dict[str, Any]:
-        return {"features": self.frame_version()}
 
     def is_there(self, tx: Connection, week: Details) -> bool:
         from pipelines.churn.weekly import are_there

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from psycopg.rows import dict_row
 
 from pipelines.settings import ROOT, Settings, settings
 from scripts import airflow_home
+from scripts.browser import free_port
 from tests.churn import GOOD
 from tests.dags.running import ASSETS, CRYPTO, TRAINING
 
@@ -37,9 +37,7 @@ class Airflow:
 
     def __init__(self) -> None:
         self.state = Path(tempfile.mkdtemp(prefix="kpi-delivery-"))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         ours = {name.upper() for name in Settings.model_fields}
         theirs = {name: value for name, value in os.environ.items() if name not in ours and "AIRFLOW" not in name}
         self.env = {

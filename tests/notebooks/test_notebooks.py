@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -28,6 +27,7 @@ from nbformat.v4 import new_code_cell
 
 from pipelines.churn.declaration import CATEGORIES, NUMERIC
 from pipelines.settings import ROOT
+from scripts.browser import free_port
 from tests import helpers
 from tests.churn import World
 
@@ -295,9 +295,7 @@ def lab(tmp_path: Path) -> Iterator[tuple[str, str, Path]]:
     browser, opened = tmp_path / "browser", tmp_path / "opened"
     browser.write_text(f'#!/bin/sh\necho "$1" >"{opened}.new" && mv "{opened}.new" "{opened}"\n')
     browser.chmod(0o755)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     env = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER_", "MAKE", "MFLAGS"))}
     env |= {"HOME": str(tmp_path), "BROWSER": str(browser), "JUPYTER_PORT": str(port), "STATE_DIR": "somewhere",
             "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"), "JUPYTER_PATH": str(data), "JUPYTER_PREFER_ENV_PATH": "0",
