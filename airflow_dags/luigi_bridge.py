@@ -21,9 +21,19 @@ from airflow.sdk import DAG, Asset, BaseOperator, Context, CronTriggerTimetable,
 from airflow.sdk.bases.skipmixin import SkipMixin
 from airflow.sdk.exceptions import AirflowFailException
 
-from pipelines.errors import GateFailed, PipelineError, UsageError
-from pipelines.settings import settings
-from pipelines.stage import DateParameter, Goal, OneOf, Stage, Versions, WholeNumber, begin_run, in_order, part_of_run
+from pipelines.core.errors import GateFailed, PipelineError, UsageError
+from pipelines.core.stage import (
+    DateParameter,
+    Goal,
+    OneOf,
+    Stage,
+    Versions,
+    WholeNumber,
+    begin_run,
+    in_order,
+    part_of_run,
+)
+from pipelines.services.settings import settings
 
 log = logging.getLogger(__name__)
 SEEN = "seen"  # XCom: the versions of the sources that the tasks of this run have seen so far
@@ -208,11 +218,11 @@ def run_date(context: Context) -> date:
 
 def tell_failure(context: Context) -> None:
     """Tell people that a task has failed for good."""
-    from pipelines import notify
+    from pipelines.services import notifications
 
     failed = context["ti"]
     try:
-        notify.send(
+        notifications.send(
             f"{failed.dag_id}: {failed.task_id} failed ({failed.run_id})",
             f"{context.get('exception') or 'no exception'}\n{failed.log_url or ''}",
         )

@@ -7,10 +7,10 @@ from typing import Any
 import streamlit as st
 
 from app import reading, showing
-from pipelines import console
 from pipelines.churn import answers
 from pipelines.churn.drift import DRIFT_SHARE
-from pipelines.warehouse import Row
+from pipelines.services import console
+from pipelines.services.warehouse import Row
 
 
 def page() -> None:

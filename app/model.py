@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from app import reading, showing
-from pipelines import console
 from pipelines.churn import answers, explain, registry
 from pipelines.churn.registry import Version
+from pipelines.services import console
 
 METRICS = {
     "roc_auc": ("AUC", "higher is better; 0.5 is a coin"),

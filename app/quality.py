@@ -7,8 +7,8 @@ from typing import Any
 import streamlit as st
 
 from app import reading, showing
-from pipelines import console
-from pipelines.warehouse import Row
+from pipelines.services import console
+from pipelines.services.warehouse import Row
 
 GATES, DAYS, SHOWN = 30, 30, 1_000
 ANY = "any reason"

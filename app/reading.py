@@ -9,12 +9,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from pipelines import artifacts, tracking, warehouse
-from pipelines.artifacts import Place
 from pipelines.churn import answers, drift, registry
 from pipelines.churn.answers import Answers
 from pipelines.churn.registry import Version
-from pipelines.warehouse import Row, query
+from pipelines.core.statements import query
+from pipelines.services import artifacts, tracking, warehouse
+from pipelines.services.artifacts import Place
+from pipelines.services.warehouse import Row
 
 MOST_ROWS = 100_000  # rejected rows that are downloaded; `python -m pipelines rejects --csv` has no limit
 

@@ -13,9 +13,9 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from pipelines import console
-from pipelines.errors import MissingInput, PipelineError, WarehouseUnreachable
-from pipelines.tracking import TrackingUnreachable
+from pipelines.core.errors import MissingInput, PipelineError, WarehouseUnreachable
+from pipelines.services import console
+from pipelines.services.tracking import TrackingUnreachable
 
 BLUE, ORANGE = "#0072b2", "#d55e00"  # told apart by those who see colours otherwise, too
 # What a spreadsheet would run: at the start of a value, or where one would split it whose separator is a semicolon.
@@ -80,7 +80,7 @@ def prepare() -> None:
     """Import it while people read the first page."""
 
     def load() -> None:
-        from pipelines import tracking
+        from pipelines.services import tracking
 
         imported()
         if tracking.is_there():

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from pipelines.settings import ROOT
+from pipelines.core.statements import ROOT
 
 TURNS = 7
 SDK = "import airflow.sdk"

@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipelines import console, tracking
 from pipelines.churn import registry
 from pipelines.churn.declaration import DECLARED, NUMERIC
-from pipelines.errors import MissingInput, PipelineError
+from pipelines.core.errors import MissingInput, PipelineError
+from pipelines.services import console, tracking
 from scripts import browser
 
 STARTS, CLICKS, FILES = 5, 20, 3

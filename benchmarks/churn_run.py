@@ -20,9 +20,9 @@ from typing import Any
 from unittest import mock
 
 from benchmarks import churn_others as others
-from pipelines.artifacts import Place
 from pipelines.churn import cleaning, features, synthetic
 from pipelines.churn.declaration import CATEGORIES, NUMERIC
+from pipelines.services.artifacts import Place
 
 TODAY = date(2019, 6, 1)  # the first day after the generated payments
 SCORED = 1_000_000
@@ -62,7 +62,7 @@ def ours_on_spark(root: Path, folder: Path, cutoff: date) -> None:
 
 def pyspark(root: Path, folder: Path, cutoff: date) -> None:
     """By hand, in a session that is set up as ours is."""
-    from pipelines import spark
+    from pipelines.services import spark
 
     others.spark_features(root, folder / "pyspark.parquet", cutoff, spark.session())
 
@@ -156,9 +156,9 @@ def grid(root: Path, folder: Path, turns: Turns) -> None:
     """Six points, fitted and chosen from, the best refitted."""
     import pyarrow.parquet
 
-    from pipelines import spark
     from pipelines.churn import training
-    from pipelines.settings import settings
+    from pipelines.services import spark
+    from pipelines.services.settings import settings
 
     *_, dataset = prepared(root, folder)
     data = pyarrow.parquet.read_table(dataset)
@@ -220,7 +220,7 @@ def drift(root: Path, folder: Path, turns: Turns) -> None:
 
     from pipelines.churn import drift as our_drift
     from pipelines.churn.tasks import REFERENCE_WEEKS
-    from pipelines.settings import settings
+    from pipelines.services.settings import settings
 
     store, made, _ = prepared(root, folder)
     numeric, categories = list(NUMERIC), list(CATEGORIES)
@@ -252,8 +252,8 @@ def registered(data: Any, folder: Path) -> Any:
     """A version of churn-model out of the registry."""
     import mlflow
 
-    from pipelines import tracking
     from pipelines.churn import lifecycle, registry
+    from pipelines.services import tracking
 
     folder.mkdir(exist_ok=True)
     tracking.client()

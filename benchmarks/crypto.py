@@ -123,7 +123,7 @@ def server() -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="bench-crypto-", ignore_cleanup_errors=True) as folder:
         os.environ.pop("POSTGRES_DSN", None)
         os.environ["STATE_DIR"] = folder
-        from pipelines import warehouse
+        from pipelines.services import warehouse
 
         warehouse.connection()
         warehouse.close()

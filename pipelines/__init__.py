@@ -1,5 +1,10 @@
 """The catalogue: the tasks that a user types. Importing it is cheap."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
 from pipelines.churn.tasks import (
     Churn,
     ChurnBatchScore,
@@ -9,8 +14,8 @@ from pipelines.churn.tasks import (
     ChurnTraining,
     ChurnWatchdog,
 )
+from pipelines.core.stage import Root
 from pipelines.crypto.tasks import CryptoBackfill, CryptoMerge, CryptoPipeline
-from pipelines.everything import Everything
 
 __all__ = [
     "Churn",
@@ -25,3 +30,17 @@ __all__ = [
     "CryptoPipeline",
     "Everything",
 ]
+
+
+class Everything(Root):
+    """The crypto flow up to its notification, then the whole life of the churn models."""
+
+    flow = "everything"
+
+    def run(self) -> Iterator[Any]:  # type: ignore[override]
+        yield CryptoPipeline(date=self.date, quiet=self.quiet)
+        yield Churn(date=self.date, quiet=self.quiet)
+        super().run()
+
+    def report(self) -> None:
+        """Nothing beyond what both have told."""

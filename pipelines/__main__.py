@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psycopg
 
-from pipelines import console
-from pipelines.errors import Interrupted, PipelineError, WarehouseUnreachable
+from pipelines.core.errors import Interrupted, PipelineError, WarehouseUnreachable
+from pipelines.services import console
 
 
 def _day(text: str) -> date:
@@ -49,7 +49,7 @@ def psql(arguments: list[str]) -> int:
     """Run psql on the warehouse; the password, if any, goes by the environment, never by the command line."""
     from psycopg import conninfo
 
-    from pipelines import warehouse
+    from pipelines.services import warehouse
 
     warehouse.connection()
     parts = conninfo.conninfo_to_dict(warehouse.dsn())
@@ -73,7 +73,7 @@ def status(options: argparse.Namespace) -> None:  # noqa: ARG001
 def rejects(options: argparse.Namespace) -> None:
     """Why rows of a date were rejected."""
     from pipelines.crypto import report
-    from pipelines.settings import settings
+    from pipelines.services.settings import settings
 
     report.show_rejects(options.date or settings().today(), options.csv)
 

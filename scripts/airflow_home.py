@@ -40,8 +40,8 @@ def make(home: Path) -> None:
     import secrets
     import subprocess
 
-    from pipelines.errors import PipelineError
-    from pipelines.settings import settings
+    from pipelines.core.errors import PipelineError
+    from pipelines.services.settings import settings
 
     settings().make_home()
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -72,14 +72,14 @@ def _has_version(home: Path) -> bool:
 
 def use_zone() -> None:
     """Let a date that somebody types be one of the project's zone."""
-    from pipelines.settings import settings
+    from pipelines.services.settings import settings
 
     os.environ.setdefault("AIRFLOW__CORE__DEFAULT_TIMEZONE", settings().project_timezone)
 
 
 def prepare(home: Path) -> None:
     """Before the command ``airflow`` begins; ends it in plain words where a setting is wrong."""
-    from pipelines.errors import PipelineError
+    from pipelines.core.errors import PipelineError
 
     try:
         use_zone()

@@ -19,8 +19,8 @@ from typing import IO, NoReturn
 
 import psutil
 
-from pipelines import console, warehouse
-from pipelines.errors import AlreadyRunning, PipelineError, UsageError
+from pipelines.core.errors import AlreadyRunning, PipelineError, UsageError
+from pipelines.services import console, warehouse
 from scripts import airflow_home
 
 COMMANDS = {

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.errors import MissingInput, PipelineError
-from pipelines.settings import ROOT
+from pipelines.core.errors import MissingInput, PipelineError
+from pipelines.core.statements import ROOT
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from pipelines import console
-from pipelines.errors import PipelineError
-from pipelines.settings import ROOT, Settings, settings
+from pipelines.core.errors import PipelineError
+from pipelines.core.statements import ROOT
+from pipelines.services import console
+from pipelines.services.settings import Settings, settings
 from scripts import browser
 from scripts.stack_runs import Airflow
 

@@ -13,10 +13,10 @@ import sys
 import psycopg
 from psycopg import conninfo, sql
 
-from pipelines import console, warehouse
-from pipelines.errors import PipelineError, WarehouseUnreachable
-from pipelines.settings import settings
-from pipelines.warehouse import query
+from pipelines.core.errors import PipelineError, WarehouseUnreachable
+from pipelines.core.statements import query
+from pipelines.services import console, warehouse
+from pipelines.services.settings import settings
 
 OWNERS = {"airflow": "airflow", "mlflow": "mlflow", "kpi": "pipeline"}  # by database
 ROLES = (*OWNERS.values(), "reader")

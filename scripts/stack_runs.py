@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pipelines import console
-from pipelines.errors import PipelineError, UsageError
+from pipelines.core.errors import PipelineError, UsageError
+from pipelines.services import console
 
 URL = "http://127.0.0.1:8080"
 MLOPS = ("churn_drift_monitor_w", "churn_feature_build_w", "churn_train_register_m", "churn_batch_score_w")

@@ -20,8 +20,9 @@ import psycopg
 from psycopg import conninfo, sql
 from psycopg.rows import dict_row
 
-from pipelines import warehouse
-from pipelines.settings import ROOT, Settings
+from pipelines.core.statements import ROOT
+from pipelines.services import warehouse
+from pipelines.services.settings import Settings
 
 DATE = "2019-06-01"  # the day after the last payment of generated files
 CRUDE = {"CHURN_REG_PARAMS": "0.2", "CHURN_ELASTIC_NET_PARAMS": "1"}  # a model of one feature or two

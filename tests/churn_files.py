@@ -13,8 +13,8 @@ from typing import Any
 
 import pyarrow
 
-from pipelines.artifacts import Place
 from pipelines.churn import cleaning, features, sources
+from pipelines.services.artifacts import Place
 
 TODAY = date(2019, 6, 30)
 HEADERS = {

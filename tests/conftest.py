@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import warehouse
-from pipelines.settings import settings
-from pipelines.warehouse import Connection
+from pipelines.services import warehouse
+from pipelines.services.settings import settings
+from pipelines.services.warehouse import Connection
 from tests import churn, helpers
 
 STATE = Path(tempfile.mkdtemp(prefix="kpi-delivery-"))

@@ -12,7 +12,8 @@ from typing import Any
 import boto3
 import pytest
 
-from pipelines.settings import ROOT, Settings
+from pipelines.core.statements import ROOT
+from pipelines.services.settings import Settings
 from scripts.browser import free_port
 
 # A small life of the models: enough to learn from, little to wait for.

@@ -14,10 +14,13 @@ from typing import Any
 import luigi as luigi_library
 from psycopg import sql
 
-from pipelines import CryptoMerge, stage, warehouse
+from pipelines import CryptoMerge
+from pipelines.core import stage
+from pipelines.core.statements import ROOT
 from pipelines.crypto import report
-from pipelines.settings import ROOT, Settings, settings
-from pipelines.warehouse import Connection, Row
+from pipelines.services import warehouse
+from pipelines.services.settings import Settings, settings
+from pipelines.services.warehouse import Connection, Row
 
 COLUMNS = ("site_id", "user_id", "purchase_date", "crypto_type", "purchase_price", "purchase_units")
 DAY = date(2023, 2, 1)

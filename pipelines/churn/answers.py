@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipelines import tracking
 from pipelines.churn import explain, registry
 from pipelines.churn.contributions import Sum, of_linear_model, of_logreg
 from pipelines.churn.declaration import DECLARED, FEATURES, Feature
-from pipelines.errors import PipelineError
+from pipelines.core.errors import PipelineError
+from pipelines.services import tracking
 
 THRESHOLD = 0.5
 

@@ -9,9 +9,9 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.artifacts import Place
 from pipelines.churn import sources
 from pipelines.churn.sources import BadFile, Outcome, Source
+from pipelines.services.artifacts import Place
 
 if TYPE_CHECKING:
     import duckdb

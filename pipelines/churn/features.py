@@ -11,11 +11,11 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.artifacts import Place
 from pipelines.churn import sources
 from pipelines.churn.declaration import FEATURES
-from pipelines.errors import PipelineError
-from pipelines.settings import settings
+from pipelines.core.errors import PipelineError
+from pipelines.services.artifacts import Place
+from pipelines.services.settings import settings
 
 if TYPE_CHECKING:
     import pyarrow
@@ -186,8 +186,8 @@ def on_duckdb(store: Place, folder: str) -> Iterator[Any]:
 @contextmanager
 def on_spark(store: Place, folder: str) -> Iterator[Any]:
     """The tables in Spark; the SQL transpiled."""
-    from pipelines import spark
     from pipelines.churn.cleaning import TABLES
+    from pipelines.services import spark
 
     session = spark.session()
     for table in TABLES:

@@ -13,15 +13,16 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pipelines import artifacts, console, tracking, warehouse
-from pipelines.artifacts import Place
 from pipelines.churn import drift, features, registry, synthetic, training, weekly
 from pipelines.churn.declaration import CATEGORIES, FEATURES, NUMERIC
 from pipelines.churn.registry import CHURN_LOGREG, CHURN_MODEL, PRODUCTION
-from pipelines.errors import MissingInput
-from pipelines.settings import Settings
-from pipelines.targets import Details, Record, RecordTarget
-from pipelines.warehouse import Connection, query
+from pipelines.core.errors import MissingInput
+from pipelines.core.statements import query
+from pipelines.core.targets import Details, Record, RecordTarget
+from pipelines.services import artifacts, console, tracking, warehouse
+from pipelines.services.artifacts import Place
+from pipelines.services.settings import Settings
+from pipelines.services.warehouse import Connection
 
 EXPERIMENTS = {CHURN_MODEL: "churn_retention", CHURN_LOGREG: "churn_logreg"}
 LAST_TRAINING = "last_training.json"

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines import tracking
-from pipelines.errors import MissingInput, PipelineError, UsageError
+from pipelines.core.errors import MissingInput, PipelineError, UsageError
+from pipelines.services import tracking
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pipelines import console, tracking
-from pipelines.artifacts import Place
 from pipelines.churn import registry, sources
-from pipelines.console import Rows
-from pipelines.targets import Details
+from pipelines.core.targets import Details
+from pipelines.services import console, tracking
+from pipelines.services.artifacts import Place
+from pipelines.services.console import Rows
 
 if TYPE_CHECKING:
     from pipelines.churn.tasks import Churn, ChurnRoot
@@ -188,12 +188,12 @@ def show_unchanged(root: Place) -> None:
 
 def seed() -> None:
     """Load the files into ``raw``, all or none, and tell how many rows each table has."""
-    from pipelines import warehouse
-    from pipelines.artifacts import place
     from pipelines.churn.lifecycle import generate_if_empty
     from pipelines.churn.seed import seed
     from pipelines.churn.tasks import CleanRawSources
-    from pipelines.settings import settings
+    from pipelines.services import warehouse
+    from pipelines.services.artifacts import place
+    from pipelines.services.settings import settings
 
     warehouse.lock("churn", console.note)
     root = place(settings().churn_data_root, "churn_data")
@@ -207,7 +207,8 @@ def seed() -> None:
 
 def show_status() -> None:
     """The last training, the weekly snapshots, scores and drift."""
-    from pipelines.warehouse import connection, query
+    from pipelines.core.statements import query
+    from pipelines.services.warehouse import connection
 
     stages = [
         (row["stage"], row["key"], console.moment(row["finished_at"]),
@@ -253,7 +254,7 @@ def show_models() -> None:
 
 def roll_back(model: str) -> None:
     """Make the previous version production again; not while a training is at work."""
-    from pipelines import warehouse
+    from pipelines.services import warehouse
 
     production = tracking.version_of(model, registry.PRODUCTION)
     warehouse.lock("churn", console.note)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.churn import registry, weekly
 from pipelines.churn.training import matrix
-from pipelines.errors import MissingInput
-from pipelines.warehouse import Connection, one, query
+from pipelines.core.errors import MissingInput
+from pipelines.core.statements import query
+from pipelines.services.warehouse import Connection, one
 
 if TYPE_CHECKING:
     import pyarrow

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from psycopg import sql
 
-from pipelines.artifacts import Place
 from pipelines.churn import sources
 from pipelines.churn.sources import BadFile, Source
-from pipelines.warehouse import Connection
+from pipelines.services.artifacts import Place
+from pipelines.services.warehouse import Connection
 
 TYPES = {"BIGINT": "bigint", "DOUBLE": "numeric", "DATE": "date", "TIMESTAMP": "timestamp"}
 BLOCK = 1 << 20  # bytes

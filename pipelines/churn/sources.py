@@ -12,14 +12,14 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.artifacts import Place
-from pipelines.errors import MissingInput, PipelineError
-from pipelines.settings import ROOT
+from pipelines.core.errors import MissingInput, PipelineError
+from pipelines.core.statements import ROOT
+from pipelines.services.artifacts import Place
 
 if TYPE_CHECKING:
     import duckdb
 
-    from pipelines.warehouse import Connection
+    from pipelines.services.warehouse import Connection
 
 SQL_DIR = ROOT / "sql" / "churn"
 MAX_HEADER_BYTES = 1 << 16
@@ -129,7 +129,7 @@ def hashes(connection: Connection, root: Place) -> dict[str, str]:
     Raises:
         MissingInput: a file that is needed is not there.
     """
-    from pipelines.warehouse import query
+    from pipelines.core.statements import query
 
     found = {}
     for source in present(root):

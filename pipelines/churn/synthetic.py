@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import UsageError
+from pipelines.core.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np

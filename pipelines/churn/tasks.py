@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pipelines import console
-from pipelines.errors import PipelineError, UsageError
-from pipelines.stage import FlowTask, Goal, Root, Stage, Versions, WholeNumber, digest, text_version
-from pipelines.targets import Details, RecordTarget
+from pipelines.core.errors import PipelineError, UsageError
+from pipelines.core.stage import FlowTask, Goal, Root, Stage, Versions, WholeNumber, digest, text_version
+from pipelines.core.targets import Details, RecordTarget
+from pipelines.services import console
 
 if TYPE_CHECKING:
-    from pipelines.artifacts import Place
-    from pipelines.settings import Settings
-    from pipelines.warehouse import Connection
+    from pipelines.services.artifacts import Place
+    from pipelines.services.settings import Settings
+    from pipelines.services.warehouse import Connection
 
 REFERENCE_WEEKS = 8  # snapshots before the current one that drift is measured against
 MOST_WEEKS = 1040  # that one command does
@@ -23,7 +23,7 @@ FEATURE_CODE = ("pipelines/churn/features.py", "sql/churn/features.sql")
 
 
 def _settings() -> Settings:
-    from pipelines.settings import settings
+    from pipelines.services.settings import settings
 
     return settings()
 
@@ -43,13 +43,13 @@ class ChurnTask(FlowTask):
 
     def files(self) -> Place:
         """Where the CSV files are."""
-        from pipelines.artifacts import place
+        from pipelines.services.artifacts import place
 
         return place(_settings().churn_data_root, "churn_data")
 
     def store(self) -> Place:
         """Where files of the flow go."""
-        from pipelines.artifacts import store
+        from pipelines.services.artifacts import store
 
         return store()
 
@@ -191,7 +191,7 @@ class TrainingStage(ChurnStage):
         return record.details["version"] if record else None
 
     def still_there(self) -> bool:
-        from pipelines import tracking
+        from pipelines.services import tracking
 
         return super().still_there() and tracking.run_is_there(self.details()["run_id"])
 
@@ -320,12 +320,14 @@ class NotifyTraining(ChurnStage):
         return [self.sibling(DecidePromotion)]
 
     def work(self, tx: Connection) -> Details:  # noqa: ARG002
-        from pipelines import notify
+        from pipelines.services import notifications
 
         decided = self.details_of(DecidePromotion)
         what = "promoted" if decided["promote"] else "not promoted"
         version = self.details_of(TrainSparkModel)["version"]
-        return {"told": notify.send(f"churn-model version {version} of {self.snapshot()}: {what}", decided["reason"])}
+        return {
+            "told": notifications.send(f"churn-model version {version} of {self.snapshot()}: {what}", decided["reason"])
+        }
 
 
 # Drift ------------------------------------------------------------------------------------------------------------
@@ -443,7 +445,7 @@ class WeeklyStage(WeeklyTask, ChurnStage):
         return record.details if self.is_there(tx, record.details) else None
 
     def still_there(self) -> bool:
-        from pipelines import warehouse
+        from pipelines.services import warehouse
 
         weeks = map(date.fromisoformat, self.details()["snapshots"])
         return super().still_there() and all(self.done(warehouse.connection(), week) is not None for week in weeks)
@@ -585,8 +587,8 @@ class ScoreCohort(WeeklyStage):
     counts = ("scored", "predicted_to_churn")
 
     def sources(self, tx: Connection) -> Versions:  # noqa: ARG002
-        from pipelines import tracking
         from pipelines.churn import registry
+        from pipelines.services import tracking
 
         return {"production": tracking.version_of(registry.CHURN_LOGREG, registry.PRODUCTION)}
 
@@ -694,10 +696,10 @@ class ChurnTraining(ChurnRoot):
     last = NotifyTraining
 
     def check(self) -> None:
-        from pipelines import notify
+        from pipelines.services import notifications
 
         super().check()
-        notify.check()
+        notifications.check()
 
 
 class ChurnDriftReport(ChurnRoot):

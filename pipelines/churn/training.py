@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.artifacts import Place
 from pipelines.churn import sources
 from pipelines.churn.declaration import FEATURES, NUMERIC
-from pipelines.errors import PipelineError
+from pipelines.core.errors import PipelineError
+from pipelines.services.artifacts import Place
 
 if TYPE_CHECKING:
     import numpy
@@ -142,7 +142,7 @@ def fit(data: pyarrow.Table, dataset: str, reg_params: Sequence[float], elastic_
     from pyspark.sql import functions as F  # noqa: N812
     from sklearn.metrics import roc_auc_score
 
-    from pipelines import spark
+    from pipelines.services import spark
 
     rows = spark.session().read.parquet(spark.url(dataset)).where("NOT holdout")
     seen = rows.select(

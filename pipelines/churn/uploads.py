@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pipelines.churn.answers import Answers
 from pipelines.churn.declaration import Feature
-from pipelines.errors import PipelineError
+from pipelines.core.errors import PipelineError
 
 if TYPE_CHECKING:
     import pyarrow

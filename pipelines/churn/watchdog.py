@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from pipelines import console
-from pipelines.artifacts import Place
+from pipelines.services import console
+from pipelines.services.artifacts import Place
 
 STATE = "source_hashes.json"
 

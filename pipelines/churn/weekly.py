@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pipelines.artifacts import Place
 from pipelines.churn import features, sources
 from pipelines.churn.declaration import FEATURES
 from pipelines.churn.features import CHURN_DAYS
-from pipelines.warehouse import Connection, one, query
+from pipelines.core.statements import query
+from pipelines.services.artifacts import Place
+from pipelines.services.warehouse import Connection, one
 
 if TYPE_CHECKING:
     import pandas

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 
+from pipelines.core.errors import GateFailed
+from pipelines.core.statements import query
 from pipelines.crypto.rules import RAW_COLUMNS
 from pipelines.crypto.window import Window
-from pipelines.errors import GateFailed
-from pipelines.warehouse import Connection, Row, one, query
+from pipelines.services.warehouse import Connection, Row, one
 
 
 def window_version(tx: Connection, window: Window) -> dict[str, int | str]:

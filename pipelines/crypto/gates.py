@@ -13,15 +13,17 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from pipelines import console, data_docs, quality
-from pipelines.artifacts import Place
+from pipelines.core.errors import GateFailed, PipelineError
+from pipelines.core.stage import Refusal
+from pipelines.core.statements import query
 from pipelines.crypto import rules
 from pipelines.crypto.candidate import snapshot_in_staging
 from pipelines.crypto.rules import Rule
 from pipelines.crypto.window import Window
-from pipelines.errors import GateFailed, PipelineError
-from pipelines.stage import Refusal
-from pipelines.warehouse import Connection, Row, one, query
+from pipelines.services import console, expectations
+from pipelines.services.artifacts import Place
+from pipelines.services.expectations import data_docs
+from pipelines.services.warehouse import Connection, Row, one
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def validate_raw(
         ``snapshot_id``, rows ``judged`` and ``rejected``, ``docs``; or a refusal, with rejects and a run in dqm.
     """
     snapshot = _own_snapshot(tx, window)
-    quality.loaded()
+    expectations.loaded()
     tx.execute(query("crypto/bring_back"), snapshot)
     row_rules = rules.raw_rules(snapshot["today"], known.sites, known.types)
     suites = [
@@ -67,7 +69,7 @@ def validate_candidate(
     The raw gate has set bad rows aside already where the policy says so: nothing that fails here is excused.
     """
     snapshot = _own_snapshot(tx, window)
-    quality.loaded()
+    expectations.loaded()
     row_rules = rules.raw_rules(snapshot["today"], known.sites, known.types)
     suites = [_suite("suite_staging_candidate", "staging", "bt_crypto_events_candidate", rules.CANDIDATE_RULES)]
     return _judge(tx, url, snapshot, suites, (*row_rules, *rules.CANDIDATE_RULES), policy, docs, may_set_aside=False)
@@ -83,19 +85,19 @@ def _own_snapshot(tx: Connection, window: Window) -> Row:
     return snapshot
 
 
-def _suite(name: str, schema: str, table: str, of: Sequence[Rule]) -> quality.Suite:
-    return quality.Suite(name, schema, table, {rule.reason: rule.expectation() for rule in of})
+def _suite(name: str, schema: str, table: str, of: Sequence[Rule]) -> expectations.Suite:
+    return expectations.Suite(name, schema, table, {rule.reason: rule.expectation() for rule in of})
 
 
 def _judge(
-    tx: Connection, url: str, snapshot: Row, suites: list[quality.Suite], row_rules: Sequence[Rule], policy: Policy,
-    docs: Place, may_set_aside: bool,
+    tx: Connection, url: str, snapshot: Row, suites: list[expectations.Suite], row_rules: Sequence[Rule],
+    policy: Policy, docs: Place, may_set_aside: bool,
 ) -> dict[str, Any] | Refusal:  # fmt: skip
     suite = suites[-1].name
     title = f"{suite} {snapshot['snapshot_id']}"
     quarantine = policy.on_invalid == "quarantine" and may_set_aside
     with docs.writing_folder() as site:
-        judgement = quality.judge(url, suites, site, title)
+        judgement = expectations.judge(url, suites, site, title)
         failures = judgement.failures
         # What the raw gate has set aside stays as it is, whatever the second gate finds.
         names_rows = quarantine or (failures and policy.on_invalid == "halt")
@@ -134,7 +136,7 @@ def _reject(tx: Connection, snapshot: Row, row_rules: Sequence[Rule], dispositio
 
 
 def _why_halt(
-    failures: Sequence[quality.Failure], reasons: list[Row], counts: Row, policy: Policy, quarantine: bool
+    failures: Sequence[expectations.Failure], reasons: list[Row], counts: Row, policy: Policy, quarantine: bool
 ) -> list[str]:
     """What stops the load, a line each; empty where it may go on."""
     explained = {reason["reason"] for reason in reasons}

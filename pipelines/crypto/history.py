@@ -15,10 +15,11 @@ from typing import IO, TYPE_CHECKING
 
 from psycopg.types.json import Jsonb
 
+from pipelines.core.errors import GateFailed, MissingInput, PipelineError
+from pipelines.core.stage import Refusal
+from pipelines.core.statements import query
 from pipelines.crypto.window import Window
-from pipelines.errors import GateFailed, MissingInput, PipelineError
-from pipelines.stage import Refusal
-from pipelines.warehouse import Connection, Row, one, query
+from pipelines.services.warehouse import Connection, Row, one
 
 if TYPE_CHECKING:
     import pyarrow

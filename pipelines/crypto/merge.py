@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pipelines.core.errors import MassDeactivation
+from pipelines.core.statements import query
 from pipelines.crypto.window import Window
-from pipelines.errors import MassDeactivation
-from pipelines.warehouse import Connection, one, query
+from pipelines.services.warehouse import Connection, one
 
 
 def merge(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
-from pipelines import console
+from pipelines.core.statements import query
 from pipelines.crypto.history import sha256_of
-from pipelines.warehouse import connection, query
+from pipelines.services import console
+from pipelines.services.warehouse import connection
 
 
 def forget_date(run_date: date) -> int:

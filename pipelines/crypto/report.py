@@ -6,13 +6,14 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines import console
-from pipelines.artifacts import Place
-from pipelines.errors import UsageError
-from pipelines.warehouse import connection, one, query
+from pipelines.core.errors import UsageError
+from pipelines.core.statements import query
+from pipelines.services import console
+from pipelines.services.artifacts import Place
+from pipelines.services.warehouse import connection, one
 
 if TYPE_CHECKING:
-    from pipelines.stage import Stage
+    from pipelines.core.stage import Stage
 
 COUNTS = ("read", "valid", "redelivered", "rejected", "inserted", "updated", "reactivated", "deactivated", "unchanged")
 

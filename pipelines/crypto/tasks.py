@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import luigi
 
-from pipelines import console
-from pipelines.errors import MissingInput, UsageError
-from pipelines.stage import FlowTask, Goal, OneOf, Refusal, Root, Stage, Versions, WholeNumber
-from pipelines.targets import Details
+from pipelines.core.errors import MissingInput, UsageError
+from pipelines.core.stage import FlowTask, Goal, OneOf, Refusal, Root, Stage, Versions, WholeNumber
+from pipelines.core.targets import Details
+from pipelines.services import console
 
 if TYPE_CHECKING:
-    from pipelines.artifacts import Place
     from pipelines.crypto.gates import Known, Policy
     from pipelines.crypto.window import Window
-    from pipelines.settings import Settings
-    from pipelines.warehouse import Connection
+    from pipelines.services.artifacts import Place
+    from pipelines.services.settings import Settings
+    from pipelines.services.warehouse import Connection
 
 
 def _settings() -> Settings:
-    from pipelines.settings import settings
+    from pipelines.services.settings import settings
 
     return settings()
 
@@ -90,8 +90,8 @@ class CryptoStage(CryptoTask, Stage):
 
     def of_snapshot_in_staging(self) -> bool:
         """Whether staging still holds the snapshot that the record speaks of: another date may have taken its place."""
-        from pipelines import warehouse
         from pipelines.crypto.candidate import snapshot_in_staging
+        from pipelines.services import warehouse
 
         record, snapshot = self.record(), snapshot_in_staging(warehouse.connection())
         return record is not None and snapshot is not None and record.details["snapshot_id"] == snapshot["snapshot_id"]
@@ -179,7 +179,8 @@ class Gate(CryptoStage):
     """What both gates have in common."""
 
     code = (
-        "pipelines/crypto/rules.py", "pipelines/crypto/gates.py", "pipelines/quality.py", "pipelines/data_docs.py",
+        "pipelines/crypto/rules.py", "pipelines/crypto/gates.py",
+        "pipelines/services/expectations/__init__.py", "pipelines/services/expectations/data_docs.py",
         "sql/crypto/reject_rows.sql", "sql/crypto/set_aside.sql", "sql/crypto/bring_back.sql",
         "sql/crypto/leave_out_astray.sql",
         "sql/crypto/halt_rejects.sql", "sql/crypto/count_judged.sql", "sql/crypto/count_reasons.sql",
@@ -195,23 +196,23 @@ class Gate(CryptoStage):
         return self.of_snapshot_in_staging()
 
     def is_done(self) -> bool:
-        from pipelines import quality
+        from pipelines.services import expectations
 
         if done := super().is_done():
             return done
-        quality.load_early()  # it will be needed, and the database has work to do before
+        expectations.load_early()  # it will be needed, and the database has work to do before
         return False
 
     def url(self) -> str:
         """Where Great Expectations finds the tables; its import, which imports SQLAlchemy, must have ended."""
-        from pipelines import quality, warehouse
+        from pipelines.services import expectations, warehouse
 
-        quality.loaded()
+        expectations.loaded()
         return warehouse.sqlalchemy_url()
 
     def docs(self) -> Place:
         """The folder of this gate's Data Docs, beside the other gate's of the same snapshot and policy."""
-        from pipelines.artifacts import Place, data_docs
+        from pipelines.services.artifacts import Place, data_docs
 
         record = self.sibling(BuildEventsCandidate).record()
         assert record is not None
@@ -257,8 +258,8 @@ class MergeToProd(CryptoStage):
     )  # fmt: skip
 
     def still_there(self) -> bool:
-        from pipelines import warehouse
         from pipelines.crypto.merge import production_version
+        from pipelines.services import warehouse
 
         record = self.record()
         return record is not None and production_version(warehouse.connection()).items() <= record.details.items()
@@ -281,8 +282,8 @@ class VacuumAnalyzeProd(CryptoStage):
     code = ("sql/crypto/vacuum_prod.sql",)
 
     def work(self, tx: Connection) -> Details:  # noqa: ARG002
-        from pipelines import warehouse
         from pipelines.crypto.merge import vacuum
+        from pipelines.services import warehouse
 
         with warehouse.connect() as connection:
             vacuum(connection)
@@ -296,12 +297,14 @@ class NotifySuccess(CryptoStage):
     after = (VacuumAnalyzeProd,)
 
     def work(self, tx: Connection) -> Details:  # noqa: ARG002
-        from pipelines import notify
+        from pipelines.services import notifications
 
         merged = self.sibling(MergeToProd).record()
         assert merged is not None
         return {
-            "told": notify.send(f"Crypto events of {self.date} are in production", console.in_words(merged.details))
+            "told": notifications.send(
+                f"Crypto events of {self.date} are in production", console.in_words(merged.details)
+            )
         }
 
 
@@ -322,10 +325,10 @@ class CryptoPipeline(CryptoMerge):
     last = NotifySuccess
 
     def check(self) -> None:
-        from pipelines import notify
+        from pipelines.services import notifications
 
         super().check()
-        notify.check()
+        notifications.check()
 
 
 class CryptoBackfill(CryptoTask, Root):
@@ -338,8 +341,8 @@ class CryptoBackfill(CryptoTask, Root):
 
     def months(self) -> list[CryptoMerge]:
         """One step per month of raw history."""
-        from pipelines import warehouse
         from pipelines.crypto.window import months
+        from pipelines.services import warehouse
 
         return [
             self.sibling(CryptoMerge, date=last, window_days=last.day, source=None, no_top_up=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from pipelines.warehouse import Connection, query
+from pipelines.core.statements import query
+from pipelines.services.warehouse import Connection
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.settings import settings
+from pipelines.services.settings import settings
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def scratch(tmp_path, monkeypatch) -> None:
 @pytest.fixture(scope="session")
 def spark() -> Iterator[Any]:
     """A session on this machine; it ends with the process."""
-    from pipelines import spark
+    from pipelines.services import spark
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPARK_MASTER_URL", "local[2]")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.artifacts import Place
 from pipelines.churn import cleaning, sources
 from pipelines.churn.sources import BadFile
-from pipelines.errors import MissingInput
+from pipelines.core.errors import MissingInput
+from pipelines.services.artifacts import Place
 from tests.churn_files import FILES, GOOD, HEADERS, TODAY, clean, clean_place, csv_text, write_files
 
 GOOD_FILES = {table: csv_text(table, rows) for table, rows in {**GOOD, "evaluate": [(1, 0)]}.items()}

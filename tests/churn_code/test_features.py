@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from pipelines.artifacts import Place
 from pipelines.churn import features, synthetic
 from pipelines.churn.declaration import FEATURES
+from pipelines.services.artifacts import Place
 from tests.churn_code.customers import CUTOFFS, extracts, frame_of
 from tests.churn_files import TODAY, clean, clean_place, days_from
 

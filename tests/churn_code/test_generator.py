@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.churn import synthetic
-from pipelines.errors import UsageError
+from pipelines.core.errors import UsageError
 from tests.churn_files import FILES
 
 DIALECTS = pytest.mark.parametrize("dialect", synthetic.DIALECTS)

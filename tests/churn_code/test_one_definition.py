@@ -12,7 +12,7 @@ import sqlglot
 from pipelines.churn import features, weekly
 from pipelines.churn.declaration import CATEGORIES, FEATURES, NUMERIC
 from pipelines.churn.sources import SQL_DIR
-from pipelines.warehouse import Connection
+from pipelines.services.warehouse import Connection
 from tests.churn_files import clean
 
 NAMES = [feature.name for feature in FEATURES]

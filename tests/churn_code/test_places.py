@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.artifacts import Place, place
-from pipelines.errors import MissingInput, UsageError
+from pipelines.core.errors import MissingInput, UsageError
+from pipelines.services.artifacts import Place, place
 
 
 @pytest.fixture

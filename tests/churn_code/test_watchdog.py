@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.artifacts import Place
 from pipelines.churn import sources, watchdog
-from pipelines.errors import MissingInput
+from pipelines.core.errors import MissingInput
+from pipelines.services.artifacts import Place
 from tests.churn_files import FILES, write_files
 
 

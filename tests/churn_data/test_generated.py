@@ -14,9 +14,9 @@ import pandas as pd
 import pyarrow
 import pytest
 
-from pipelines.artifacts import Place
 from pipelines.churn import features, synthetic, training, weekly
 from pipelines.churn.declaration import CATEGORIES, NUMERIC
+from pipelines.services.artifacts import Place
 from tests.churn_files import Cleaned, clean_place
 
 USERS = 2000

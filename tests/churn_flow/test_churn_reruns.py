@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.settings import ROOT
+from pipelines.core.statements import ROOT
 from tests.churn import DATE, LEARNING, LINE, TRAINING, World
 
 STALE = """

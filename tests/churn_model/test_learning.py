@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pipelines.artifacts import Place
 from pipelines.churn import cleaning, features, sources, synthetic, training
 from pipelines.churn.declaration import NUMERIC
+from pipelines.services.artifacts import Place
 from tests.churn import GOOD, World
 
 USERS = 30_000  # of whom 4,300 are held out: the AUC of a model that knows nothing is within 0.03 of one half

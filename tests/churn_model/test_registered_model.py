@@ -84,7 +84,7 @@ def sparks(artifacts: Path) -> Iterator[Any]:
     from pyspark.ml.functions import vector_to_array
     from pyspark.sql import functions as F  # noqa: N812
 
-    from pipelines import spark
+    from pipelines.services import spark
 
     rows = spark.session().read.parquet(spark.url(str(artifacts / "dataset" / "churn_features.parquet")))
     seen = rows.select("customer_id", "label", "holdout", *(

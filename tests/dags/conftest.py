@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from psycopg import conninfo
 
-from pipelines import warehouse
-from pipelines.settings import settings
+from pipelines.services import warehouse
+from pipelines.services.settings import settings
 from scripts import airflow_home
 from tests.churn import World
 from tests.dags.running import Dags

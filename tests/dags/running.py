@@ -10,7 +10,7 @@ from typing import Any
 
 import pendulum
 
-from pipelines.settings import ROOT
+from pipelines.core.statements import ROOT
 from tests.churn import World
 
 FOLDER = ROOT / "airflow_dags"

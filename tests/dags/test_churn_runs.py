@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import pytest
 
-from pipelines.errors import PipelineError
+from pipelines.core.errors import PipelineError
 from tests.dags.running import ASSETS, DAGS, TRAINING, Dags, Run
 
 SUNDAYS = [date(2019, 4, 7) + timedelta(weeks=week) for week in range(8)]

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from pipelines.settings import settings
+from pipelines.services.settings import settings
 from tests.dags.running import CRYPTO, Dags
 
 Warehouse = psycopg.Connection[dict[str, Any]]

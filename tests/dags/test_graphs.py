@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import pipelines
-from pipelines.settings import ROOT
-from pipelines.stage import Goal
+from pipelines.core.stage import Goal
+from pipelines.core.statements import ROOT
 from tests.dags.running import ASSETS, DAGS, FOLDER, Dags
 
 HEAVY = {"great_expectations", "pyspark", "mlflow", "shap", "evidently", "pandas", "streamlit", "pyarrow", "faker",

@@ -23,7 +23,8 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from pipelines.settings import ROOT, Settings, settings
+from pipelines.core.statements import ROOT
+from pipelines.services.settings import Settings, settings
 from scripts import airflow_home
 from scripts.browser import free_port
 from tests.churn import GOOD

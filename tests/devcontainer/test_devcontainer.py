@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.settings import ROOT
+from pipelines.core.statements import ROOT
 from tests.containers import need_engine
 
 pytestmark = pytest.mark.timeout(1200)  # the first of them waits for the image and for `make setup`

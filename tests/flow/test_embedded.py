@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipelines.settings import ROOT
+from pipelines.core.statements import ROOT
 from tests.helpers import python
 
 

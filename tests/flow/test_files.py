@@ -16,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipelines.core.errors import GateFailed, PipelineError
 from pipelines.crypto import history
-from pipelines.errors import GateFailed, PipelineError
-from pipelines.warehouse import Connection, Row
+from pipelines.services.warehouse import Connection, Row
 from tests.helpers import (
     COLUMNS,
     DAY,
@@ -601,8 +601,8 @@ def test_what_halted_may_be_quarantined_and_is_one_reject_still(database, tmp_pa
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_loaded(database, tmp_path: Path) -> None:
-    from pipelines import warehouse
     from pipelines.crypto.window import Window
+    from pipelines.services import warehouse
 
     path = write_text(tmp_path / "history.csv", LINE)
     earlier = history.sha256_of(path)

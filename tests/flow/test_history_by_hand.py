@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from pipelines import warehouse
-from pipelines.errors import GateFailed
-from pipelines.settings import settings
-from pipelines.warehouse import Connection
+from pipelines.core.errors import GateFailed
+from pipelines.services import warehouse
+from pipelines.services.settings import settings
+from pipelines.services.warehouse import Connection
 from tests import helpers
 from tests.helpers import HISTORY, insert_rows, luigi, python, rows_of, run_flow, set_settings
 

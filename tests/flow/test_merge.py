@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from pipelines import CryptoBackfill
-from pipelines.errors import GateFailed, MassDeactivation
-from pipelines.settings import settings
-from pipelines.warehouse import Connection
+from pipelines.core.errors import GateFailed, MassDeactivation
+from pipelines.services.settings import settings
+from pipelines.services.warehouse import Connection
 from tests.helpers import HISTORY, insert_rows, luigi, rows_of, run_flow, set_settings, write_csv
 
 EVENTS = "prod.bt_crypto_events"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.settings import ROOT
-from pipelines.warehouse import Connection
+from pipelines.core.statements import ROOT
+from pipelines.services.warehouse import Connection
 from tests.helpers import insert_rows, raw_rows
 
 DATE = "2023-02-01"
@@ -130,7 +130,7 @@ def test_two_runs_at_once_one_waits_and_has_nothing_to_do(code: Path, database: 
 
 @pytest.mark.usefixtures("database")
 def test_a_run_that_may_not_wait_is_refused(code: Path) -> None:
-    from pipelines import warehouse
+    from pipelines.services import warehouse
 
     with warehouse.connect() as other:
         other.execute("SELECT pg_advisory_lock(20260, hashtext('crypto'))")
@@ -153,7 +153,7 @@ def test_a_run_that_may_not_wait_is_refused(code: Path) -> None:
 def test_a_run_that_meets_a_locked_table_says_so(
     code: Path, database: Connection, table: str, exit_code: int, told: str, left: list[str]
 ) -> None:
-    from pipelines import warehouse
+    from pipelines.services import warehouse
 
     insert_rows(database, *GOOD)
     with warehouse.connect() as other, other.transaction():

@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
-from pipelines import quality, warehouse
+from pipelines.core.errors import GateFailed
 from pipelines.crypto import rules
-from pipelines.errors import GateFailed
-from pipelines.settings import Settings
-from pipelines.warehouse import Connection
+from pipelines.services import expectations, warehouse
+from pipelines.services.settings import Settings
+from pipelines.services.warehouse import Connection
 from tests.helpers import (
     COLUMNS,
     HISTORY,
@@ -204,7 +204,7 @@ def test_great_expectations_and_sql_agree_on_every_row(database) -> None:
 
 def gx_rows(reasons: list[str]) -> dict[str, list[int]]:
     """Which rows of staging Great Expectations itself finds unexpected, by rule."""
-    gx = quality.loaded()
+    gx = expectations.loaded()
     source = gx.get_context(mode="ephemeral").data_sources.add_sql("rows", connection_string=warehouse.sqlalchemy_url())
     asset = source.add_table_asset("rows", table_name="bt_crypto_transaction_history", schema_name="staging")
     batch = asset.add_batch_definition_whole_table("all").get_batch()

@@ -19,7 +19,7 @@ FILES = ("PAYMENTS.csv", "ACTIVE_USER.csv", "DEMOGRAFICOS.csv", "DINERO_CUENTA.c
 TWO_ENGINES = """
 import json
 from datetime import date
-from pipelines import artifacts
+from pipelines.services import artifacts
 from pipelines.churn import features
 from pipelines.churn.tasks import CleanRawSources
 clean = CleanRawSources().details()

@@ -26,7 +26,7 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell
 
 from pipelines.churn.declaration import CATEGORIES, NUMERIC
-from pipelines.settings import ROOT
+from pipelines.core.statements import ROOT
 from scripts.browser import free_port
 from tests import helpers
 from tests.churn import World
@@ -342,7 +342,7 @@ def test_make_notebooks_opens_jupyterlab_with_the_kernel_of_this_environment(lab
     try:
         wait_for(client, seconds=60)
         wanted = {"python": "sys.executable", "code": "pipelines.__file__", "state": "str(settings().home)"}
-        first = "import sys, pipelines; from pipelines.settings import settings"
+        first = "import sys, pipelines; from pipelines.services.settings import settings"
         reply = client.execute(first, user_expressions=wanted, reply=True, timeout=60)["content"]
         told = {name: each["data"]["text/plain"].strip("'") for name, each in reply["user_expressions"].items()}
     finally:

@@ -9,8 +9,9 @@ import pytest
 import streamlit
 from streamlit.testing.v1 import AppTest
 
-from pipelines import tracking
-from pipelines.settings import ROOT, Settings, settings
+from pipelines.core.statements import ROOT
+from pipelines.services import tracking
+from pipelines.services.settings import Settings, settings
 from tests.churn import World
 
 

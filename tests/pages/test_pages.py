@@ -14,11 +14,11 @@ import pandas as pd
 import pytest
 
 import pipelines
-from pipelines import warehouse
 from pipelines.churn import answers, registry
 from pipelines.churn.declaration import FEATURES, Feature
-from pipelines.errors import PipelineError, WarehouseUnreachable
-from pipelines.settings import ROOT
+from pipelines.core.errors import PipelineError, WarehouseUnreachable
+from pipelines.core.statements import ROOT
+from pipelines.services import warehouse
 from tests.churn import World
 from tests.pages.conftest import click, enter, metrics, opened, ran, words
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from pipelines.churn import answers, registry, uploads
 from pipelines.churn.uploads import Problem, Scored, UnusableFile, WrongValues
-from pipelines.settings import ROOT
+from pipelines.core.statements import ROOT
 
 WHO = answers.heuristic(registry.CHURN_LOGREG)
 NAMES = [feature.name for feature in WHO.features]

@@ -16,9 +16,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from pipelines import CryptoMerge, quality, warehouse
-from pipelines.errors import GateFailed, MassDeactivation
-from pipelines.settings import settings as flow_settings
+from pipelines import CryptoMerge
+from pipelines.core.errors import GateFailed, MassDeactivation
+from pipelines.services import expectations, warehouse
+from pipelines.services.settings import settings as flow_settings
 from tests import helpers
 from tests.properties.model import Event, Key, Model, Raw, same
 
@@ -257,7 +258,7 @@ def test_flow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Random lives; ``KPI_EXAMPLES`` asks for more of them."""
     monkeypatch.setenv("MAX_REJECT_SHARE", "0.9")
     monkeypatch.setenv("CRYPTO_SITES", "ARGENTINA,BRASIL")
-    quality.loaded()
+    expectations.loaded()
     run_state_machine_as_test(
         FlowMachine,
         settings=settings(

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from pipelines.settings import ROOT
+from pipelines.core.statements import ROOT
 from tests.containers import SMALL, Stack
 
 

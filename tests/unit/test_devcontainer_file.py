@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from pipelines.settings import ROOT
+from pipelines.core.statements import ROOT
 
 
 def test_every_port_that_a_person_opens_is_named_after_its_service() -> None:

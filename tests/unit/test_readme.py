@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pipelines import CryptoPipeline
-from pipelines.settings import ROOT, Settings
+from pipelines.core.statements import ROOT
+from pipelines.services.settings import Settings
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

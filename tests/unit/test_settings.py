@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.errors import UsageError
-from pipelines.settings import Settings, settings
+from pipelines.core.errors import UsageError
+from pipelines.services.settings import Settings, settings
 from tests.helpers import set_settings
 
 SECRET = "s3cret-pa55"
@@ -121,7 +121,7 @@ def test_secrets_are_shown_by_no_representation(monkeypatch) -> None:
     "dsn", [f"postgresql://me:{SECRET}@[", f"password={SECRET} sslmode", f"hots=x password={SECRET}"]
 )
 def test_a_wrong_connection_string_is_refused_without_showing_it(monkeypatch, dsn: str) -> None:
-    from pipelines import warehouse
+    from pipelines.services import warehouse
 
     set_settings(monkeypatch, POSTGRES_DSN=dsn)
     with pytest.raises(UsageError, match="POSTGRES_DSN") as refusal:
@@ -132,7 +132,7 @@ def test_a_wrong_connection_string_is_refused_without_showing_it(monkeypatch, ds
 def test_what_a_library_says_of_mlflow_is_told_without_the_password(monkeypatch) -> None:
     from sqlalchemy.exc import OperationalError
 
-    from pipelines import tracking
+    from pipelines.services import tracking
 
     where = f"postgresql://me:{SECRET}@db.internal:5432/kpi"
     set_settings(monkeypatch, MLFLOW_TRACKING_URI=where)

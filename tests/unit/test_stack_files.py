@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import warehouse
-from pipelines.settings import ROOT, Settings
+from pipelines.core.statements import ROOT
+from pipelines.services import warehouse
+from pipelines.services.settings import Settings
 
 COMPOSE = (ROOT / "compose.yaml").read_text()
 TEMPLATE = (ROOT / ".env.example").read_text()

@@ -13,9 +13,8 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from pipelines.errors import UsageError
-
-ROOT = Path(__file__).resolve().parent.parent
+from pipelines.core.errors import UsageError
+from pipelines.core.statements import ROOT
 
 
 def _split(value: object) -> object:

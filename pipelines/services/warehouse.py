@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg import conninfo, sql
+from psycopg import conninfo
 from psycopg.rows import dict_row
 
-from pipelines.errors import AlreadyRunning, MissingInput, PipelineError, UsageError, WarehouseUnreachable
-from pipelines.settings import ROOT, settings
+from pipelines.core.errors import AlreadyRunning, MissingInput, PipelineError, UsageError, WarehouseUnreachable
+from pipelines.core.statements import SQL_DIR, query
+from pipelines.services.settings import settings
 
 Connection = psycopg.Connection[dict[str, Any]]
 Row = dict[str, Any]
-SQL_DIR = ROOT / "sql"
 # A window is joined and sorted in memory, not on disk, and by more than one core: few rows come out of it. Groups by
 # the million are sorted in parallel; they would be hashed by one core alone.
 FOR_BIG_WINDOWS = (
@@ -37,12 +37,6 @@ NOTHING_YET = "Nothing has run yet: there are no tables to look at."
 # One connection per process: it holds the flow's lock, so that losing the lock means losing the work too.
 _connections: dict[int, Connection] = {}
 _locks: dict[str, tuple[int, Connection]] = {}  # by flow: the process that holds it, and with which connection
-
-
-@lru_cache
-def query(name: str) -> sql.SQL:
-    """The text of ``sql/<name>.sql``; values are always bound, never formatted in."""
-    return sql.SQL((SQL_DIR / f"{name}.sql").read_text(encoding="utf-8"))
 
 
 def dsn() -> str:

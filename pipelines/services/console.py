@@ -15,7 +15,7 @@ from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import Interrupted, PipelineError, UsageError
+from pipelines.core.errors import Interrupted, PipelineError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,7 +48,7 @@ def _log() -> logging.Logger:
 
 def _in_zone(seconds: float | None) -> time.struct_time:
     """A moment as the project's clock shows it; where the settings are wrong, as the machine's does."""
-    from pipelines.settings import settings
+    from pipelines.services.settings import settings
 
     with suppress(PipelineError):
         return datetime.fromtimestamp(seconds or 0, settings().zone).timetuple()
@@ -57,7 +57,7 @@ def _in_zone(seconds: float | None) -> time.struct_time:
 
 def moment(when: datetime) -> str:
     """A time in the project's zone, in which dates are, too."""
-    from pipelines.settings import settings
+    from pipelines.services.settings import settings
 
     return f"{when.astimezone(settings().zone):%Y-%m-%d %H:%M:%S %Z}"
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import luigi
 
+from pipelines.core.statements import query
+
 if TYPE_CHECKING:
-    from pipelines.warehouse import Connection
+    from pipelines.services.warehouse import Connection
 
 Details = dict[str, Any]
 
@@ -34,9 +36,9 @@ class RecordTarget(luigi.Target):
         return f"record of {self.stage} for {self.key}"
 
     def read(self) -> Record | None:
-        from pipelines import warehouse
+        from pipelines.services import warehouse
 
-        row = warehouse.connection().execute(warehouse.query("read_record"), self._where()).fetchone()
+        row = warehouse.connection().execute(query("read_record"), self._where()).fetchone()
         return Record(**row) if row else None
 
     def exists(self) -> bool:
@@ -46,16 +48,14 @@ class RecordTarget(luigi.Target):
         """Leave the record in the transaction that holds the stage's rows."""
         from psycopg.types.json import Jsonb
 
-        from pipelines import warehouse
-
         done = {"fingerprint": fingerprint, "details": Jsonb(details), "seconds": seconds}
-        tx.execute(warehouse.query("write_record"), {**self._where(), **done})
+        tx.execute(query("write_record"), {**self._where(), **done})
 
     def forget(self) -> None:
         """Drop the record, so that the stage runs again."""
-        from pipelines import warehouse
+        from pipelines.services import warehouse
 
-        warehouse.connection().execute(warehouse.query("forget_record"), self._where())
+        warehouse.connection().execute(query("forget_record"), self._where())
 
     def _where(self) -> dict[str, str]:
         return {"stage": self.stage, "key": self.key}

@@ -16,8 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import MissingInput, PipelineError, UsageError
-from pipelines.settings import settings
+from pipelines.core.errors import MissingInput, PipelineError, UsageError
+from pipelines.services.settings import settings
 
 if TYPE_CHECKING:
     from pyarrow import fs

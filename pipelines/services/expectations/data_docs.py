@@ -10,10 +10,10 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines import console
+from pipelines.services import console
 
 if TYPE_CHECKING:
-    from pipelines.quality import Judgement
+    from pipelines.services.expectations import Judgement
 
 _FOREIGN = re.compile(
     r"<script\b.*?</script>|<link\b[^>]*>|<img\b[^>]*>|<iframe\b.*?</iframe>|@font-face\s*{[^}]*}",
@@ -38,7 +38,7 @@ def _page_view() -> Any:
     from great_expectations.render.view import DefaultJinjaPageView
     from jinja2 import FileSystemBytecodeCache
 
-    from pipelines.settings import settings
+    from pipelines.services.settings import settings
 
     compiled = settings().home / "templates"
     compiled.mkdir(parents=True, exist_ok=True)

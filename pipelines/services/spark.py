@@ -12,8 +12,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import PipelineError
-from pipelines.settings import settings
+from pipelines.core.errors import PipelineError
+from pipelines.services.settings import settings
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 import luigi
 
-from pipelines import console
-from pipelines.errors import PipelineError, UsageError
-from pipelines.targets import Details, Record, RecordTarget
+from pipelines.core.errors import PipelineError, UsageError
+from pipelines.core.targets import Details, Record, RecordTarget
+from pipelines.services import console
 
 if TYPE_CHECKING:
-    from pipelines.warehouse import Connection
+    from pipelines.services.warehouse import Connection
 
 Versions = dict[str, Any]
 Task = TypeVar("Task", bound="FlowTask")
@@ -40,7 +40,7 @@ _began: dict[str, datetime] = {}  # by flow: when this run took its lock, by the
 if "luigi.cmdline" in sys.modules:  # imported by the command alone
     console.tame_luigi()
     if not luigi.configuration.get_config().has_option("core", "local_scheduler"):  # not typed in our root
-        luigi.configuration.add_config_path(str(Path(__file__).resolve().parent.parent / "luigi.cfg"))
+        luigi.configuration.add_config_path(str(Path(__file__).resolve().parents[2] / "luigi.cfg"))
 
 
 class Refusal:
@@ -53,7 +53,7 @@ class Refusal:
 @lru_cache
 def text_version(files: tuple[str, ...]) -> str:
     """A hash of the text of these files, named from the root of the repository."""
-    from pipelines.settings import ROOT
+    from pipelines.core.statements import ROOT
 
     return hashlib.sha256(b"\0".join((ROOT / name).read_bytes() for name in files)).hexdigest()
 
@@ -127,7 +127,7 @@ class FlowTask(luigi.Task):
     @classmethod
     def default_of(cls, name: str) -> Any:
         """The value of a parameter that was not given, where a setting tells it."""
-        from pipelines.settings import settings
+        from pipelines.services.settings import settings
 
         with console.refusing():
             return settings().today() if name == "date" else None
@@ -233,7 +233,7 @@ class Stage(FlowTask):
         Raises:
             PipelineError: it cannot be told.
         """
-        from pipelines import warehouse
+        from pipelines.services import warehouse
 
         with warehouse.plainly(self.stage):
             return self.fresh() and (not self.wanted() or self.still_there())
@@ -260,7 +260,7 @@ class Stage(FlowTask):
         Raises:
             PipelineError: as in ``run``.
         """
-        from pipelines import warehouse
+        from pipelines.services import warehouse
 
         with console.stage(self.stage, self.key, self.quiet) as say:
             with warehouse.plainly(self.stage), warehouse.transaction(self.lock) as tx:
@@ -300,7 +300,7 @@ class Stage(FlowTask):
         return record.seconds if record and began and record.finished_at >= began and self.wanted() else None
 
     def _source_versions(self) -> Versions:
-        from pipelines import warehouse
+        from pipelines.services import warehouse
 
         if self.task_id not in _pinned:
             _pinned[self.task_id] = self.sources(warehouse.connection())
@@ -345,7 +345,7 @@ def begin_run(task: FlowTask) -> None:
     Raises:
         PipelineError: the run cannot begin.
     """
-    from pipelines import warehouse
+    from pipelines.services import warehouse
 
     with warehouse.plainly(f"The {task.flow} flow"):
         if warehouse.lock(task.flow, console.note):
@@ -360,7 +360,7 @@ def part_of_run(seen: Mapping[str, Versions]) -> Iterator[dict[str, Versions]]:
     Yields:
         What has been seen so far, for the parts that follow. At the end the lock of the flow is free.
     """
-    from pipelines import warehouse
+    from pipelines.services import warehouse
 
     _forget_run()
     _pinned.update(seen)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines import console
-from pipelines.errors import PipelineError, UsageError
-from pipelines.settings import settings
+from pipelines.core.errors import PipelineError, UsageError
+from pipelines.services import console
+from pipelines.services.settings import settings
 
 
 def send(title: str, body: str) -> str:

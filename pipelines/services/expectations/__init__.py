@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines import data_docs
-from pipelines.errors import WarehouseUnreachable
+from pipelines.core.errors import WarehouseUnreachable
+from pipelines.services.expectations import data_docs
 
 if TYPE_CHECKING:
     from great_expectations.expectations import Expectation

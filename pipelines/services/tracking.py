@@ -18,8 +18,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import PipelineError
-from pipelines.settings import settings
+from pipelines.core.errors import PipelineError
+from pipelines.services.settings import settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
