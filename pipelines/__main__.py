@@ -51,7 +51,8 @@ def psql(arguments: list[str]) -> int:
 
     from pipelines.services import warehouse
 
-    warehouse.connection()
+    with warehouse.migrated():
+        pass  # the tables are there when psql opens
     parts = conninfo.conninfo_to_dict(warehouse.dsn())
     for part, variable in (("password", "PGPASSWORD"), ("sslpassword", "PGSSLPASSWORD")):
         if secret := parts.pop(part, None):
@@ -65,24 +66,33 @@ def status(options: argparse.Namespace) -> None:  # noqa: ARG001
     """What both flows did last."""
     from pipelines.churn import report as churn
     from pipelines.crypto import report as crypto
+    from pipelines.services import warehouse
 
-    crypto.show_status()
-    churn.show_status()
+    with warehouse.reading() as connection:
+        crypto.show_status(connection)
+        churn.show_status(connection)
 
 
 def rejects(options: argparse.Namespace) -> None:
     """Why rows of a date were rejected."""
     from pipelines.crypto import report
+    from pipelines.services import warehouse
     from pipelines.services.settings import settings
 
-    report.show_rejects(options.date or settings().today(), options.csv)
+    with warehouse.reading() as connection:
+        report.show_rejects(connection, options.date or settings().today(), options.csv)
 
 
 def forget(options: argparse.Namespace) -> None:
     """Let something be done again."""
     from pipelines.crypto import repair
+    from pipelines.services import warehouse
 
-    repair.forget_date(options.date) if options.date else repair.forget_source(options.source)
+    with warehouse.migrated() as connection:
+        if options.date:
+            repair.forget_date(connection, options.date)
+        else:
+            repair.forget_source(connection, options.source)
 
 
 def seed(options: argparse.Namespace) -> None:  # noqa: ARG001

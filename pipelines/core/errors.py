@@ -5,10 +5,15 @@ The exit codes are Luigi's ``[retcode]`` table (``luigi.cfg``), plus 2 for a com
 
 
 class PipelineError(Exception):
-    """A failure that is told in plain words, without a traceback."""
+    """A foreseen failure: its message is shown without a traceback."""
 
     exit_code = 30  # task_failed
     time_may_mend = True  # the same may work a little later, without anybody's help
+
+    @property
+    def outcome(self) -> str:
+        """How the ledger calls a run that it ended: ``refused`` by us, or ``failed``."""
+        return "failed" if self.time_may_mend else "refused"
 
 
 class UsageError(PipelineError):
@@ -22,6 +27,7 @@ class AlreadyRunning(PipelineError):
     """Another run holds the flow's lock."""
 
     exit_code = 10
+    outcome = "refused"
 
 
 class MissingInput(PipelineError):
@@ -53,3 +59,23 @@ class Interrupted(PipelineError):
     """Ctrl-C."""
 
     exit_code = 130
+
+
+class NewerResult(PipelineError):
+    """A newer version of the code wrote what this one is to read."""
+
+    exit_code = 35
+    time_may_mend = False
+
+
+class StaleUpstream(PipelineError):
+    """What a stage reads was never made, or was made of other inputs."""
+
+    time_may_mend = False
+
+
+class Refusal:
+    """What a stage's work returns to keep the evidence that it wrote, leave no materialization, and fail."""
+
+    def __init__(self, error: PipelineError) -> None:
+        self.error = error

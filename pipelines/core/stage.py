@@ -1,61 +1,39 @@
-"""A Stage is a luigi.Task that knows the versions of its inputs and leaves a record of them with its rows.
+"""A Stage is a luigi.Task whose result is current or stale: one idempotent step of a flow.
 
-A stage is complete when its record exists and was made from its inputs *as they are now*. The record's fingerprint
-covers the stage's parameters and settings, the text of the SQL and Python files that decide its result, and the
-fingerprints of its inputs, down to the versions of the sources. Asking reads a few rows, never the data.
-
-A run sees its sources once: their versions are pinned when a stage reads them, so that rows which arrive meanwhile
-belong to the next run and a run under constant ingestion still ends.
+A stage is current when its materialization is there and its fingerprint is the one computed now: from the code version
+of its work, its parameters, the fingerprints of the stages whose results it reads, and the source versions that the run
+pinned. Asking reads a few rows, never the data, and changes nothing: no lock, no table, no file. Running takes the
+flow's lock, asks again, and then works.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
-from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, get_args
 
 import luigi
 
-from pipelines.core.errors import PipelineError, UsageError
-from pipelines.core.targets import Details, Record, RecordTarget
-from pipelines.services import console
+from pipelines.core import results
+from pipelines.core.errors import Interrupted, PipelineError, Refusal, StaleUpstream
+from pipelines.core.parameters import DateParameter
+from pipelines.core.results import Address, Materialization
+from pipelines.core.run import Environment, Run, Versions
 
 if TYPE_CHECKING:
-    from pipelines.services.warehouse import Connection
+    import psycopg
 
-Versions = dict[str, Any]
+    Connection = psycopg.Connection[dict[str, Any]]
+
+R = TypeVar("R")
+Other = TypeVar("Other")
 Task = TypeVar("Task", bound="FlowTask")
 Each = TypeVar("Each")
-_pinned: dict[str, Versions] = {}
-_began: dict[str, datetime] = {}  # by flow: when this run took its lock, by the clock of the database
-
-
-if "luigi.cmdline" in sys.modules:  # imported by the command alone
-    console.tame_luigi()
-    if not luigi.configuration.get_config().has_option("core", "local_scheduler"):  # not typed in our root
-        luigi.configuration.add_config_path(str(Path(__file__).resolve().parents[2] / "luigi.cfg"))
-
-
-class Refusal:
-    """What a stage's work returns to keep the evidence it wrote, leave no record, and fail."""
-
-    def __init__(self, error: PipelineError) -> None:
-        self.error = error
-
-
-@lru_cache
-def text_version(files: tuple[str, ...]) -> str:
-    """A hash of the text of these files, named from the root of the repository."""
-    from pipelines.core.statements import ROOT
-
-    return hashlib.sha256(b"\0".join((ROOT / name).read_bytes() for name in files)).hexdigest()
 
 
 def in_order(last: Each, before: Callable[[Each], Iterable[Each]]) -> list[Each]:
@@ -67,50 +45,12 @@ def in_order(last: Each, before: Callable[[Each], Iterable[Each]]) -> list[Each]
 
 
 def digest(facts: object) -> str:
+    """SHA-256 of JSON values; the order of keys does not count."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-class DateParameter(luigi.DateParameter):
-    """YYYY-MM-DD; today in the project's zone when it is not given."""
-
-    def parse(self, value: str) -> date:
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            raise console.refused(UsageError(f"--date {value!r} is not a date: write YYYY-MM-DD.")) from None
-
-    def serialize(self, dt: date | None) -> str:
-        return str(dt)  # the year in four digits, before 1000 too
-
-
-class WholeNumber(luigi.IntParameter):
-    """A number from 1 to ``most``; ``option`` is what a user types."""
-
-    def __init__(self, option: str, most: int, **others: Any) -> None:
-        super().__init__(**others)
-        self.option, self.most = option, most
-
-    def parse(self, value: str) -> int:
-        if not (value.isascii() and value.isdigit() and 1 <= int(value) <= self.most):
-            raise console.refused(UsageError(f"{self.option} {value!r}: write a whole number from 1 to {self.most}."))
-        return int(value)
-
-
-class OneOf(luigi.Parameter[str]):
-    """One of some words; ``option`` is what a user types."""
-
-    def __init__(self, option: str, words: tuple[str, ...], **others: Any) -> None:
-        super().__init__(**others)
-        self.option, self.words = option, words
-
-    def parse(self, value: str) -> str:
-        if value not in self.words:
-            raise console.refused(UsageError(f"{self.option} {value!r}: write {' or '.join(self.words)}."))
-        return value
-
-
 class FlowTask(luigi.Task):
-    """What every task of a flow has: its date, and a flow whose lock a run holds."""
+    """What every task of a flow has: its date, and the run that it is a part of."""
 
     flow: ClassVar[str]
     date = DateParameter(
@@ -119,6 +59,13 @@ class FlowTask(luigi.Task):
     )
     quiet = luigi.BoolParameter(significant=False, description="print errors only")
 
+    _run: Run | None = None
+
+    @classmethod
+    def environment(cls) -> Environment:
+        """What the runs of the flow take from outside."""
+        raise NotImplementedError
+
     @classmethod
     def get_param_values(cls, params: Any, args: Any, kwargs: Any) -> Any:
         values = super().get_param_values(params, args, kwargs)  # type: ignore[no-untyped-call]
@@ -126,251 +73,414 @@ class FlowTask(luigi.Task):
 
     @classmethod
     def default_of(cls, name: str) -> Any:
-        """The value of a parameter that was not given, where a setting tells it."""
-        from pipelines.services.settings import settings
+        """The value of a parameter that was not given, where a setting has it."""
+        return cls.environment().today() if name == "date" else None
 
-        with console.refusing():
-            return settings().today() if name == "date" else None
+    @property
+    def flow_run(self) -> Run:
+        """The run that this task is a part of; a task that no run was given to starts one."""
+        if self._run is None:
+            given = {name: str(value) for name, value in self.param_kwargs.items() if value is not None}
+            self._run = Run(self.environment(), self.flow, type(self).__name__, self.date, given)
+        return self._run
+
+    def within(self: Task, run: Run) -> Task:
+        """This task as a part of a run."""
+        self._run = run
+        return self
 
     def sibling(self, task: type[Task], **changed: Any) -> Task:
-        """Another task of the flow with this one's parameters."""
-        return cast(Task, self.clone(task, **changed))
+        """Another task of the same run, with this one's parameters."""
+        return cast(Task, self.clone(task, **changed)).within(self.flow_run)
 
     def requires(self) -> Any:
         """The tasks that come before this one."""
         return []
 
-    def check(self) -> None:
-        """Refuse what can be seen to be wrong before anything runs.
+    def result_of(self, stage: type[Stage[Other]], **changed: Any) -> Other:
+        """The result of a stage of the same run and parameters.
 
         Raises:
-            PipelineError: it cannot work; the process ends with its exit code.
+            StaleUpstream: it left none.
+        """
+        return self.sibling(stage, **changed).result()
+
+    def check(self) -> None:
+        """Refuses what is wrong before anything runs; reads settings and file names only.
+
+        Raises:
+            PipelineError: it cannot work.
         """
 
+    @contextmanager
+    def reported(self) -> Iterator[None]:
+        """Shows a foreseen error to whoever typed the command."""
+        try:
+            yield
+        except PipelineError as error:
+            self.environment().report(error)
+            raise
 
-class Stage(FlowTask):
-    """One step of a flow. Subclasses name it, say what decides its result, and do its work in a few lines."""
+
+class Stage(FlowTask, Generic[R]):
+    """One step of a flow; ``R`` is the frozen dataclass that its work returns.
+
+    Subclasses name it, say what decides its result, and do its work in a few lines.
+    """
 
     stage: ClassVar[str]  # the task id in Airflow
-    after: ClassVar[tuple[type[Stage], ...]] = ()  # the stages that come before it
-    code: ClassVar[tuple[str, ...]] = ()  # files whose text decides the result
+    after: ClassVar[tuple[type[Stage[Any]], ...]] = ()  # the stages that come before it
     lock: ClassVar[str | None] = None  # the query that locks what is read
-    makes: ClassVar[tuple[str, ...]] = ()  # the data sets that others find when it is done, by the names they know
+    makes: ClassVar[tuple[str, ...]] = ()  # the data sets that are there when it is done, by the names that readers use
+    result_type: ClassVar[type[Any]]  # R at run time
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for base in getattr(cls, "__orig_bases__", ()):
+            for argument in get_args(base):
+                if dataclasses.is_dataclass(argument):
+                    cls.result_type = cast(type[Any], argument)
 
     # What a subclass says ------------------------------------------------------------------------------------------
 
     @property
     def key(self) -> str:
-        """Which of the stage's runs this is."""
+        """Which of the stage's materializations this is: its date and window, say."""
         raise NotImplementedError
 
-    def requires(self) -> list[Stage]:
+    def requires(self) -> list[Stage[Any]]:
         """The stages of ``after``, with this one's parameters."""
         return [self.sibling(stage) for stage in self.after]
 
-    def decided_by(self) -> dict[str, Any]:
-        """Parameters and settings that decide the result."""
-        return {}
-
-    def sources(self, tx: Connection) -> Versions:  # noqa: ARG002
-        """Versions of what the stage reads from outside of the graph, as this transaction sees it."""
-        return {}
-
-    def inputs(self) -> list[Stage]:
+    def inputs(self) -> list[Stage[Any]]:
         """The stages whose results this one reads; the others that it requires only come before it."""
         return self.requires()
 
-    def still_there(self) -> bool:
-        """Whether what the record speaks of still exists; only for results that may be overwritten."""
+    def parameters(self) -> dict[str, Any]:
+        """Parameters and settings that decide the result."""
+        return {}
+
+    def sources(self, run: Run, connection: Connection) -> Versions:  # noqa: ARG002
+        """Versions of what the stage reads from outside of the graph; only a run that has begun may write here."""
+        return {}
+
+    def exists(self, connection: Connection) -> bool:  # noqa: ARG002
+        """Whether what the materialization describes is still there; for results that may be overwritten."""
         return True
 
-    def wanted(self) -> bool:
+    def should_run(self) -> bool:
         """Whether there is anything to do; False on the way that a branch before it did not take."""
         return True
 
-    def work(self, tx: Connection) -> Details | Refusal:
-        """Do it, within the transaction that the record commits with; return what the record should tell."""
+    def prepare(self, run: Run) -> None:
+        """Makes what must be there before the sources are looked at; under the flow's lock."""
+
+    def work(self, run: Run, tx: Connection) -> R | Refusal:
+        """Does the work, within the transaction that the materialization commits with."""
         raise NotImplementedError
 
     def afterwards(self) -> None:
-        """What is done once the record is there and others have been told; again where that was killed in between."""
+        """Runs once the materialization is committed; again where a run was killed in between."""
 
-    def told_of(self, dataset: str) -> Details:  # noqa: ARG002
-        """What others are told of a data set that this stage makes; besides what its record tells."""
+    def describe(self, dataset: str) -> dict[str, Any]:  # noqa: ARG002
+        """Facts about a data set that this stage makes, besides its result."""
         return {}
 
-    # What every stage does -----------------------------------------------------------------------------------------
+    # What it left ----------------------------------------------------------------------------------------------------
 
-    def output(self) -> RecordTarget:
-        return RecordTarget(self.stage, self.key)
+    @property
+    def address(self) -> Address:
+        """Where its materialization is."""
+        return Address(self.flow, self.stage, self.key)
 
-    def record(self) -> Record | None:
-        return self.output().read()
+    def output(self) -> MaterializationTarget:
+        return MaterializationTarget(self)
 
-    def details(self) -> Details:
-        """What the record of a stage that was done tells."""
-        record = self.record()
-        assert record is not None, self
-        return record.details
+    def materialization(self) -> Materialization[R] | None:
+        """What the stage left; None where there is nothing, or nothing that can be read."""
+        connection = self.flow_run.reader()
+        return None if connection is None else results.read(connection, self.address, self.result_type)
+
+    def result(self) -> R:
+        """The result that the stage left.
+
+        Raises:
+            StaleUpstream: there is none.
+        """
+        if (found := self.materialization()) is None:
+            raise StaleUpstream(
+                f"{self.stage} ({self.key}) has no result that can be read. Run {self.flow_run.root_task} again."
+            )
+        return found.result
+
+    # Asking ----------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def entry(cls) -> str:
+        """The work function, from which the code version is computed."""
+        return f"{cls.__module__}.{cls.__qualname__}.work"
+
+    def made_from(self) -> dict[str, Any]:
+        """What decides the result, as it is now: code, parameters, source versions, upstream fingerprints."""
+        return {
+            "code": dict(self.flow_run.code_of(self.entry(), [each.entry() for each in _stages_of(self.flow)]).parts),
+            "parameters": json.loads(json.dumps(self.parameters(), default=str)),
+            "sources": json.loads(json.dumps(self.source_versions(), default=str)),
+            "upstream": {f"{each.stage} {each.key}": each.fingerprint() for each in self.inputs()},
+        }
 
     def fingerprint(self) -> str:
-        """What the record must say if the stage ran on its inputs as they are now."""
-        return digest([self.stage, self.key, text_version(self.code), self.decided_by(), self._source_versions(),
-                       [stage.fingerprint() for stage in self.inputs()]])  # fmt: skip
+        """The fingerprint that the materialization has if the stage ran on what is there now."""
+        return digest([self.stage, self.key, self.made_from()])
 
-    def fresh(self) -> bool:
-        """Whether this stage and all before it were done on their inputs as they are now."""
-        if not all(stage.fresh() for stage in self.requires()):
+    def is_fresh(self) -> bool:
+        """Whether this stage and all before it were made from what is there now."""
+        if not all(stage.is_fresh() for stage in self.requires()):
             return False
-        if not self.wanted():
+        if not self.should_run():
             return True
-        record = self.record()
-        return record is not None and record.fingerprint == self.fingerprint()
+        found = self.materialization()
+        return found is not None and found.fingerprint == self.fingerprint()
 
-    def is_done(self) -> bool:
-        """Whether there is nothing left to do.
+    def is_current(self) -> bool:
+        """Whether there is nothing to do.
 
         Raises:
-            PipelineError: it cannot be told.
+            PipelineError: it cannot be known.
         """
-        from pipelines.services import warehouse
-
-        with warehouse.plainly(self.stage):
-            return self.fresh() and (not self.wanted() or self.still_there())
+        run = self.flow_run
+        with run.environment.explained(self.stage):
+            connection = run.reader()
+            if connection is None or not self.is_fresh():
+                return False
+            return not self.should_run() or self.exists(connection)
 
     def complete(self) -> bool:
-        with console.refusing():
-            begin_run(self)
-            return self.is_done()
+        with self.reported():
+            self.check()
+            return self.is_current()
+
+    def source_versions(self) -> Versions:
+        """The versions of its sources as this run saw them first."""
+        run = self.flow_run
+        if self._pin not in run.pins and (connection := run.reader()) is not None:
+            run.pins[self._pin] = self.sources(run, connection)
+        return run.pins.get(self._pin, {})
+
+    @property
+    def _pin(self) -> str:
+        return f"{self.stage} {self.key}"
+
+    # Running ---------------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Run this stage alone; do nothing where it is complete.
+        """Runs this stage alone; does nothing where it is current.
 
         Raises:
-            PipelineError: the work was refused; its evidence is kept, no record is left.
+            PipelineError: the work was refused or failed; evidence is kept, no materialization is left.
         """
-        _pinned.pop(self.task_id, None)  # an earlier stage of this run may have changed what was there when it began
-        if not self.complete():
-            self.perform()
+        with self.reported(), ending_failed(self.flow_run):
+            self.flow_run.begin()
+            self.execute()
+
+    def execute(self) -> bool:
+        """Does the work unless the stage is current, within a run that has begun; whether there was work to do."""
+        run = self.flow_run
+        self.prepare(run)
+        run.pins.pop(self._pin, None)  # an earlier stage of this run may have changed what was there when it began
+        if self.is_current():
+            run.note_stage(self.stage, self.key, "skipped", source_versions=run.pins.get(self._pin))
             self.afterwards()
+            return False
+        self._restore_upstream()
+        self.perform()
+        self.afterwards()
+        return True
 
     def perform(self) -> None:
-        """Do the work and leave the record, in one transaction.
+        """Does the work and leaves the materialization, in one transaction."""
+        run, started = self.flow_run, time.monotonic()
+        refusal: Refusal | None = None
+        try:
+            with (
+                run.environment.showing(self.stage, self.key, self.quiet) as show,
+                run.environment.explained(self.stage),
+            ):
+                with run.transaction(self.lock) as tx:
+                    outcome = self.do(tx)
+                if isinstance(outcome, Refusal):
+                    refusal = outcome
+                    raise outcome.error
+                show(results.encode(outcome))
+        except BaseException as error:
+            run.note_stage(
+                self.stage, self.key, error.outcome if isinstance(error, PipelineError) else "failed",
+                seconds=time.monotonic() - started, error=str(error) or type(error).__name__,
+                source_versions=run.pins.get(self._pin) if refusal else None,
+            )  # fmt: skip
+            raise
 
-        Raises:
-            PipelineError: as in ``run``.
-        """
-        from pipelines.services import warehouse
+    def do(self, tx: Connection) -> R | Refusal:
+        """Does the work within a transaction, and writes the materialization and the ledger there."""
+        run, started = self.flow_run, time.monotonic()
+        run.pins[self._pin] = self.sources(run, tx)
+        outcome = self.work(run, tx)
+        if isinstance(outcome, Refusal):
+            results.forget(tx, self.address)  # of an earlier attempt under another policy, say
+            return outcome
+        made_from, seconds = self.made_from(), time.monotonic() - started
+        fingerprint = digest([self.stage, self.key, made_from])
+        results.write(tx, self.address, run.id, fingerprint, made_from, outcome, seconds)
+        run.note_stage(
+            self.stage, self.key, "ran", seconds=seconds, fingerprint=fingerprint, result=results.encode(outcome),
+            source_versions=run.pins[self._pin],
+        )  # fmt: skip
+        return outcome
 
-        with console.stage(self.stage, self.key, self.quiet) as say:
-            with warehouse.plainly(self.stage), warehouse.transaction(self.lock) as tx:
-                outcome = self._do(tx)
-            if isinstance(outcome, Refusal):
-                raise outcome.error
-            say(outcome)
+    def execute_within(self, tx: Connection) -> None:
+        """Does it as a part of another stage, in its transaction; nothing where it is current."""
+        self.flow_run.pins.pop(self._pin, None)
+        if not self.is_current():
+            self.do(tx)
 
-    def line(self) -> list[Stage]:
+    def forget(self, connection: Connection) -> None:
+        """Lets what was done be done again."""
+        results.forget(connection, self.address)
+
+    def line(self) -> list[Stage[Any]]:
         """All that comes before it, and the stage itself, first to last."""
         return in_order(self, lambda stage: stage.requires())
 
-    def perform_within(self, tx: Connection) -> None:
-        """Do it as a part of another stage, in its transaction; nothing where it is done."""
-        _pinned.pop(self.task_id, None)
-        if not self.is_done():
-            self._do(tx)
+    def _restore_upstream(self) -> None:
+        """Makes again what another run has overwritten since, the rows in staging, say.
 
-    def _do(self, tx: Connection) -> Details | Refusal:
-        started = time.monotonic()
-        _pinned[self.task_id] = self.sources(tx)
-        outcome = self.work(tx)
-        if isinstance(outcome, Refusal):
-            self.output().forget()  # of an earlier attempt under another policy, say
-        else:
-            self.output().write(tx, self.fingerprint(), outcome, time.monotonic() - started)
-        return outcome
+        Raises:
+            StaleUpstream: a stage before this one was never done, or of other inputs.
+        """
+        for before in self.requires():
+            if before.is_current():
+                continue
+            if not before.is_fresh():
+                raise StaleUpstream(
+                    f"{before.stage} is not current for {before.key}, as this run saw its inputs: it has failed, was "
+                    f"forgotten, or another run has done it since. Run {before.stage} and what follows again."
+                )
+            self.flow_run.environment.note(
+                f"another run has overwritten what {before.stage} made for {before.key}: it is made again first"
+            )
+            for each in before.line():
+                if not each.is_current():
+                    each.perform()
 
-    def forget(self) -> None:
-        """Let what was done be done again."""
-        self.output().forget()
 
-    def ran_for(self) -> float | None:
-        """Seconds that the stage took in this run; None where it had nothing to do."""
-        record = self.record()
-        began = _began.get(self.flow)
-        return record.seconds if record and began and record.finished_at >= began and self.wanted() else None
+class MaterializationTarget(luigi.Target):
+    """A stage's materialization, as Luigi's output."""
 
-    def _source_versions(self) -> Versions:
-        from pipelines.services import warehouse
+    def __init__(self, stage: Stage[Any]) -> None:
+        self.of = stage
 
-        if self.task_id not in _pinned:
-            _pinned[self.task_id] = self.sources(warehouse.connection())
-        return _pinned[self.task_id]
+    def __str__(self) -> str:
+        return f"materialization of {self.of.stage} for {self.of.key}"
+
+    def exists(self) -> bool:
+        return self.of.materialization() is not None
 
 
 class Root(FlowTask):
-    """What a user types: runs the stages that it requires, then reports. It leaves no record of its own."""
+    """What a user types: runs the stages that it requires, then reports. It leaves no materialization of its own."""
 
     _reported = False
 
+    @classmethod
+    def get_params(cls) -> Any:
+        """Luigi's command asks for them once it has loaded our tasks: from here on, its errors are shown as ours."""
+        if "luigi.cmdline" in sys.modules and cls in (typed := list(_typed(Root))):
+            cls.environment().adopt_luigi_command(sorted(each.__name__ for each in typed))
+        return super().get_params()  # type: ignore[no-untyped-call]
+
     def complete(self) -> bool:
-        with console.refusing():
-            begin_run(self)
+        with self.reported():
+            self.check()
         return self._reported
 
-    def run(self) -> None:
-        if not self.quiet:
-            self.report()
+    def stages(self) -> list[Stage[Any]]:
+        """The stages of this run, first to last."""
+        raise NotImplementedError
+
+    def run(self) -> Any:
+        run = self.flow_run
+        with self.reported(), ending_failed(run):
+            run.open()
+            noted = {(row["stage"], row["key"]) for row in ledger_of(run)}
+            with run.connection.transaction():
+                for stage in self.stages():
+                    if stage.should_run() and (stage.stage, stage.key) not in noted:
+                        run.note_stage(stage.stage, stage.key, "skipped")
+            if not self.quiet:
+                self.report()
+            run.finish()
         self._reported = True
 
     def report(self) -> None:
+        """Shows what the run did: a short table, and where to look."""
         raise NotImplementedError
 
 
 class Goal(Root):
     """A root that is one stage, and all before it."""
 
-    last: ClassVar[type[Stage]]
+    last: ClassVar[type[Stage[Any]]]
 
-    def requires(self) -> Stage:
+    def requires(self) -> Stage[Any]:
         return self.sibling(self.last)
 
-    def stages(self) -> list[Stage]:
-        """The stages of this run, first to last."""
+    def stages(self) -> list[Stage[Any]]:
         return self.requires().line()
 
 
-def begin_run(task: FlowTask) -> None:
-    """The first question of a run takes the flow's lock; what is asked and done after that is one run.
+def ledger_of(run: Run) -> list[dict[str, Any]]:
+    """What the stages of a run did so far, as the ledger has it."""
+    from pipelines.core import ledger
 
-    Raises:
-        PipelineError: the run cannot begin.
-    """
-    from pipelines.services import warehouse
+    connection = run.reader()
+    return [] if connection is None else ledger.stages_of(connection, run.id)
 
-    with warehouse.plainly(f"The {task.flow} flow"):
-        if warehouse.lock(task.flow, console.note):
-            _began[task.flow] = warehouse.one(warehouse.connection(), "clock", {})["now"]
-            task.check()
+
+def seconds_by_stage(run: Run) -> dict[tuple[str, str], float]:
+    """Seconds that each stage (name, key) worked in a run; those that had nothing to do are not there."""
+    return {(row["stage"], row["key"]): row["seconds"] for row in ledger_of(run) if row["outcome"] == "ran"}
 
 
 @contextmanager
-def part_of_run(seen: Mapping[str, Versions]) -> Iterator[dict[str, Versions]]:
-    """A part of a run that other processes share: it sees the sources in the versions that they saw.
-
-    Yields:
-        What has been seen so far, for the parts that follow. At the end the lock of the flow is free.
-    """
-    from pipelines.services import warehouse
-
-    _forget_run()
-    _pinned.update(seen)
+def ending_failed(run: Run) -> Iterator[None]:
+    """Notes in the ledger that an error ended the run, and frees its lock."""
     try:
-        yield _pinned
-    finally:
-        _forget_run()
-        warehouse.close()
+        yield
+    except PipelineError as error:
+        run.finish(error.outcome, error, error.exit_code)
+        raise
+    except KeyboardInterrupt as error:
+        run.finish("failed", error, Interrupted.exit_code)
+        raise
+    except BaseException as error:
+        run.finish("failed", error, PipelineError.exit_code)
+        raise
 
 
-def _forget_run() -> None:
-    _pinned.clear()
-    luigi.task_register.Register.clear_instance_cache()
+def _subclasses(kind: type[Each]) -> Iterator[type[Each]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _subclasses(each)
+
+
+def _stages_of(flow: str) -> list[type[Stage[Any]]]:
+    """The classes of a flow's stages: those that have a name."""
+    return [
+        each for each in _subclasses(Stage)
+        if getattr(each, "flow", None) == flow and "stage" in vars(each) and each.__module__.startswith("pipelines.")
+    ]  # fmt: skip
+
+
+def _typed(kind: type[Each]) -> Iterator[type[Each]]:
+    """The root tasks that can be typed: those that say where they lead."""
+    return (each for each in _subclasses(kind) if not issubclass(each, Goal) or hasattr(each, "last"))

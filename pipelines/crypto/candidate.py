@@ -6,6 +6,7 @@ import uuid
 
 from pipelines.core.errors import GateFailed
 from pipelines.core.statements import query
+from pipelines.crypto.results import Candidates
 from pipelines.crypto.rules import RAW_COLUMNS
 from pipelines.crypto.window import Window
 from pipelines.services.warehouse import Connection, Row, one
@@ -21,11 +22,8 @@ def snapshot_in_staging(tx: Connection) -> Row | None:
     return tx.execute(query("crypto/read_snapshot")).fetchone()
 
 
-def build_candidate(tx: Connection, window: Window) -> dict[str, int | str]:
+def build_candidate(tx: Connection, window: Window) -> Candidates:
     """Replace staging by this window's rows, exact copies and key conflicts marked.
-
-    Returns:
-        ``snapshot_id``, rows ``read`` and, of them, exact ``copies`` of others.
 
     Raises:
         GateFailed: the raw table has not the shape that the flow's SQL needs.
@@ -38,7 +36,7 @@ def build_candidate(tx: Connection, window: Window) -> dict[str, int | str]:
     repeats = tx.execute(query("crypto/find_repeats")).rowcount
     copies = one(tx, "crypto/mark_repeats", {})["copies"] if repeats else 0
     tx.execute(query("crypto/note_snapshot"), {"snapshot_id": snapshot_id, **window.bound()})
-    return {"snapshot_id": snapshot_id, "read": read, "copies": copies}
+    return Candidates(snapshot_id, read, copies)
 
 
 def require_columns(tx: Connection) -> None:

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from pipelines.core.errors import GateFailed, PipelineError
-from pipelines.core.stage import Refusal
+from pipelines.core.errors import GateFailed, PipelineError, Refusal
 from pipelines.core.statements import query
 from pipelines.crypto import rules
 from pipelines.crypto.candidate import snapshot_in_staging
+from pipelines.crypto.results import Validated
 from pipelines.crypto.rules import Rule
 from pipelines.crypto.window import Window
 from pipelines.services import console, expectations
@@ -44,11 +43,11 @@ class Known:
 
 def validate_raw(
     tx: Connection, url: str, window: Window, known: Known, policy: Policy, docs: Place
-) -> dict[str, Any] | Refusal:
+) -> Validated | Refusal:
     """``ge_validate_raw``: the raw table has its shape, and every judged row holds the rules.
 
     Returns:
-        ``snapshot_id``, rows ``judged`` and ``rejected``, ``docs``; or a refusal, with rejects and a run in dqm.
+        Counts; or a refusal, with rejects and a run in dqm.
     """
     snapshot = _own_snapshot(tx, window)
     expectations.loaded()
@@ -63,7 +62,7 @@ def validate_raw(
 
 def validate_candidate(
     tx: Connection, url: str, window: Window, known: Known, policy: Policy, docs: Place
-) -> dict[str, Any] | Refusal:
+) -> Validated | Refusal:
     """``ge_validate_candidate``: what is about to be merged is typed, positive, consistent and unique by key.
 
     The raw gate has set bad rows aside already where the policy says so: nothing that fails here is excused.
@@ -92,7 +91,7 @@ def _suite(name: str, schema: str, table: str, of: Sequence[Rule]) -> expectatio
 def _judge(
     tx: Connection, url: str, snapshot: Row, suites: list[expectations.Suite], row_rules: Sequence[Rule],
     policy: Policy, docs: Place, may_set_aside: bool,
-) -> dict[str, Any] | Refusal:  # fmt: skip
+) -> Validated | Refusal:  # fmt: skip
     suite = suites[-1].name
     title = f"{suite} {snapshot['snapshot_id']}"
     quarantine = policy.on_invalid == "quarantine" and may_set_aside
@@ -121,11 +120,11 @@ def _judge(
     })  # fmt: skip
     if why:
         return Refusal(GateFailed(_told(suite, snapshot, why, docs, policy)))
-    record = {"snapshot_id": snapshot["snapshot_id"], "judged": judged, "rejected": rejected, "docs": docs.url}
-    if may_set_aside:
-        standing = one(tx, "crypto/count_judged", snapshot)["candidates"] if rejected else counts["candidates"]
-        record["redelivered"] = judged - rejected - standing  # copies of rows that stand
-    return record
+    if not may_set_aside:
+        return Validated(snapshot["snapshot_id"], judged, rejected, docs.url)
+    standing = one(tx, "crypto/count_judged", snapshot)["candidates"] if rejected else counts["candidates"]
+    redelivered = judged - rejected - standing  # copies of rows that stand
+    return Validated(snapshot["snapshot_id"], judged, rejected, docs.url, redelivered)
 
 
 def _reject(tx: Connection, snapshot: Row, row_rules: Sequence[Rule], disposition: str) -> list[Row]:

@@ -15,9 +15,9 @@ from typing import IO, TYPE_CHECKING
 
 from psycopg.types.json import Jsonb
 
-from pipelines.core.errors import GateFailed, MissingInput, PipelineError
-from pipelines.core.stage import Refusal
+from pipelines.core.errors import GateFailed, MissingInput, PipelineError, Refusal
 from pipelines.core.statements import query
+from pipelines.crypto.results import History
 from pipelines.crypto.window import Window
 from pipelines.services.warehouse import Connection, Row, one
 
@@ -35,13 +35,10 @@ IN_A_VALUE = {"\n": "\ufdd1", "\r": "\ufdd2"}  # line ends that end no line: a v
 # Generated history ------------------------------------------------------------------------------------------------
 
 
-def generate(tx: Connection, window: Window, min_rows: int, sites: tuple[str, ...], types: tuple[str, ...]) -> int:
+def generate(tx: Connection, window: Window, min_rows: int, sites: tuple[str, ...], types: tuple[str, ...]) -> History:
     """Top each day of the window up to ``min_rows`` rows; days to come stay empty.
 
     The rows of a day depend on the day and on how many it had, so that a rerun after a crash makes the same ones.
-
-    Returns:
-        Rows added.
     """
     there = {
         row["day"]: row["rows"]
@@ -49,7 +46,7 @@ def generate(tx: Connection, window: Window, min_rows: int, sites: tuple[str, ..
         if row["rows"] < min_rows and row["day"] <= window.today
     }
     if not there:
-        return 0
+        return History(generated=0)
     tx.execute(query("crypto/make_generated"))
     with tx.cursor().copy("COPY generated FROM STDIN") as copy:
         for day, rows in there.items():
@@ -57,7 +54,7 @@ def generate(tx: Connection, window: Window, min_rows: int, sites: tuple[str, ..
     added = 0
     for day, rows in there.items():
         added += tx.execute(query("crypto/insert_generated"), {"day": day, "lacking": min_rows - rows}).rowcount
-    return added
+    return History(generated=added)
 
 
 def fake_purchases(day: date, there: int, rows: int, sites: tuple[str, ...], types: tuple[str, ...]) -> str:
@@ -102,29 +99,35 @@ def sha256_of(path: Path) -> str:
         raise MissingInput(f"--source {path}: {error.strerror or error}.") from None
 
 
+def source_version(connection: Connection, path: Path, may_read: bool) -> str:
+    """The SHA-256 of a file; ``may_read`` as in ``file_hashes.sha256``."""
+    from pipelines.services import file_hashes
+    from pipelines.services.artifacts import Place
+
+    path = path.resolve()
+    version = Place(str(path.parent)).version(path.name)
+    return file_hashes.sha256(connection, str(path), version, lambda: sha256_of(path), may_read)
+
+
 def load_file(
     tx: Connection, path: Path, sha256: str, window: Window, on_invalid: str, max_reject_share: float
-) -> dict[str, int | str] | Refusal:
+) -> History | Refusal:
     """Load a CSV (plain or gzip) or Parquet file into raw history, once.
 
     Lines that cannot become a row go to rejects with file and line. With ``halt`` one of them stops the load;
     with ``quarantine`` the others are loaded, as long as the unreadable share stays under ``max_reject_share``.
 
     Returns:
-        ``file`` and counts of ``lines``, ``loaded`` and ``unreadable``, and of the rows ``outside_the_window``; or a
-        refusal, with the rejects as evidence.
+        Counts; or a refusal, with the rejects as evidence.
 
     Raises:
         BadFile: the file as a whole cannot be read; it names the file and, where there is one, line and column.
     """
     if known := tx.execute(query("crypto/read_loaded_file"), {"sha256": sha256}).fetchone():
-        return {
-            "file": str(path),
-            "already_loaded_as": known["path"],
-            "lines": known["lines"],
-            "loaded": 0,
-            "unreadable": known["unreadable"],
-        }
+        return History(
+            file=str(path), already_loaded_as=known["path"], lines=known["lines"], loaded=0,
+            unreadable=known["unreadable"],
+        )  # fmt: skip
     tx.execute(query("crypto/make_source_lines"))
     positions = _copy_lines(tx, path)
     if sha256_of(path) != sha256:
@@ -151,7 +154,7 @@ def load_file(
         query("crypto/note_loaded_file"), {**done, "sha256": sha256, "path": str(path), "bytes": path.stat().st_size}
     )
     outside = one(tx, "crypto/count_outside", window.bound())["rows"]
-    return {"file": str(path), **done, "outside_the_window": outside}
+    return History(file=str(path), **done, outside_the_window=outside)
 
 
 def _keep_evidence(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pipelines.core.errors import MassDeactivation
 from pipelines.core.statements import query
+from pipelines.crypto.results import Merged
 from pipelines.crypto.window import Window
 from pipelines.services.warehouse import Connection, one
 
 
 def merge(
     tx: Connection, window: Window, valid: int, max_deactivation_share: float, allow_mass_deactivation: bool
-) -> dict[str, int]:
+) -> Merged:
     """Insert, update, reactivate and deactivate events of the window.
 
     Args:
@@ -20,15 +21,12 @@ def merge(
         max_deactivation_share: of the window's active keys, how many may vanish at once (0 to 1).
         allow_mass_deactivation: go on all the same.
 
-    Returns:
-        Counts of keys: ``valid``, ``inserted``, ``updated``, ``reactivated``, ``deactivated``, ``unchanged``.
-
     Raises:
         MassDeactivation: more would vanish; nothing was written.
     """
     if one(tx, "crypto/is_new_window", window.bound())["is_new"]:  # first loads, and the months of a backfill
         inserted = tx.execute(query("crypto/insert_window")).rowcount
-        return {"valid": valid, "inserted": inserted, "updated": 0, "reactivated": 0, "deactivated": 0, "unchanged": 0}
+        return Merged(valid, inserted, 0, 0, 0, 0, production_version(tx))
     tx.execute(query("crypto/find_changes"), window.bound())
     changes = one(tx, "crypto/count_changes", {})
     if changes["deactivated"] and not allow_mass_deactivation:
@@ -40,7 +38,8 @@ def merge(
         tx.execute(query("crypto/upsert"))
     if changes["inserted"]:
         tx.execute(query("crypto/insert_new"))
-    return {"valid": valid, **changes, "unchanged": valid - known - changes["inserted"]}
+    unchanged = valid - known - changes["inserted"]
+    return Merged(valid=valid, **changes, unchanged=unchanged, production=production_version(tx))
 
 
 def _refuse_outage(tx: Connection, window: Window, vanishing: int, max_share: float) -> None:
@@ -53,9 +52,9 @@ def _refuse_outage(tx: Connection, window: Window, vanishing: int, max_share: fl
         )
 
 
-def production_version(connection: Connection) -> dict[str, str]:
+def production_version(connection: Connection) -> str:
     """Another one where the table was emptied, restored or made anew: what was merged is not there any more."""
-    return dict(one(connection, "crypto/production_version", {}))
+    return str(one(connection, "crypto/production_version", {})["production"])
 
 
 def vacuum(connection: Connection) -> None:

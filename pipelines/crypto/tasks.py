@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import luigi
 
-from pipelines.core.errors import MissingInput, UsageError
-from pipelines.core.stage import FlowTask, Goal, OneOf, Refusal, Root, Stage, Versions, WholeNumber
-from pipelines.core.targets import Details
-from pipelines.services import console
+from pipelines.core.errors import MissingInput, Refusal, UsageError
+from pipelines.core.parameters import OneOf, WholeNumber
+from pipelines.core.results import Nothing, Notified
+from pipelines.core.run import Environment, Run, Versions
+from pipelines.core.stage import FlowTask, Goal, Root, Stage, seconds_by_stage
+from pipelines.crypto.results import Candidates, History, Merged, Validated
 
 if TYPE_CHECKING:
     from pipelines.crypto.gates import Known, Policy
+    from pipelines.crypto.report import Summary
     from pipelines.crypto.window import Window
     from pipelines.services.artifacts import Place
     from pipelines.services.settings import Settings
     from pipelines.services.warehouse import Connection
+
+
+R = TypeVar("R")
 
 
 def _settings() -> Settings:
@@ -47,18 +53,22 @@ class CryptoTask(FlowTask):
     no_top_up = luigi.BoolParameter(significant=False, description="take raw history as it is: generate nothing")
 
     @classmethod
+    def environment(cls) -> Environment:
+        from pipelines.services.environment import Services
+
+        return Services()
+
+    @classmethod
     def default_of(cls, name: str) -> Any:
         if name not in ("window_days", "on_invalid"):
             return super().default_of(name)
-        with console.refusing():
-            return _settings().crypto_window_days if name == "window_days" else _settings().on_invalid
+        return _settings().crypto_window_days if name == "window_days" else _settings().on_invalid
 
     def check(self) -> None:
         if self.date.toordinal() <= 3660:
             raise UsageError(f"--date {self.date}: the window would start before the calendar does.")
         if self.source == "":
             raise UsageError("--source is empty: name a file, or leave the option out to generate history.")
-        _settings().make_home()
         if self.source and not self.source.isprintable():
             raise UsageError(f"--source {self.source!r}: rename the file, its name holds bytes that are no text.")
         if self.source and not Path(self.source).is_file():
@@ -68,7 +78,7 @@ class CryptoTask(FlowTask):
     def window(self) -> Window:
         from pipelines.crypto.window import Window
 
-        return Window(self.date, self.window_days, _settings().today())
+        return Window(self.date, self.window_days, self.flow_run.today)
 
     def policy(self) -> Policy:
         from pipelines.crypto.gates import Policy
@@ -81,127 +91,100 @@ class CryptoTask(FlowTask):
         return Known(_settings().crypto_sites, _settings().crypto_types)
 
 
-class CryptoStage(CryptoTask, Stage):
+class CryptoStage(CryptoTask, Stage[R]):
     """A stage of the flow; its key is its date and window."""
 
     @property
     def key(self) -> str:
         return f"{self.date}, {self.window_days} days"
 
-    def of_snapshot_in_staging(self) -> bool:
-        """Whether staging still holds the snapshot that the record speaks of: another date may have taken its place."""
+    def owns_staging(self, connection: Connection) -> bool:
+        """Whether staging still holds the snapshot of this run date: another date may have taken its place."""
         from pipelines.crypto.candidate import snapshot_in_staging
-        from pipelines.services import warehouse
 
-        record, snapshot = self.record(), snapshot_in_staging(warehouse.connection())
-        return record is not None and snapshot is not None and record.details["snapshot_id"] == snapshot["snapshot_id"]
+        built, snapshot = self.sibling(BuildEventsCandidate).materialization(), snapshot_in_staging(connection)
+        return built is not None and snapshot is not None and built.result.snapshot_id == snapshot["snapshot_id"]
 
 
-class RawHistory(CryptoStage):
+class RawHistory(CryptoStage[History]):
     """Raw history has rows: those of a file, or generated ones."""
 
     stage = "generate_fake_history_last_5_days"
     lock = "crypto/lock_raw"
-    code = (
-        "pipelines/crypto/history.py", "sql/crypto/rows_per_day.sql", "sql/crypto/make_generated.sql",
-        "sql/crypto/insert_generated.sql", "sql/crypto/make_source_lines.sql", "sql/crypto/copy_source_lines.sql",
-        "sql/crypto/read_source_lines.sql", "sql/crypto/count_source_rows.sql", "sql/crypto/insert_source_rows.sql",
-        "sql/crypto/reject_source_rows.sql", "sql/crypto/count_outside.sql",
-    )  # fmt: skip
 
     @property
     def key(self) -> str:
         return f"file {Path(self.source).resolve()}" if self.source else super().key
 
-    def decided_by(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, Any]:
         if self.source:
             return {}
         known = self.known()
-        come = min(self.date, _settings().today())  # days to come are generated once they have come
+        come = min(self.date, self.flow_run.today)  # days to come are generated once they have come
         return {"min_rows": _settings().min_rows_per_day, "sites": known.sites, "types": known.types, "come": come}
 
-    def sources(self, tx: Connection) -> Versions:  # noqa: ARG002
+    def sources(self, run: Run, connection: Connection) -> Versions:
         if not self.source:
             return {}
-        from pipelines.crypto.history import sha256_of
+        from pipelines.crypto.history import source_version
 
-        return {"sha256": sha256_of(Path(self.source))}
+        return {"sha256": source_version(connection, Path(self.source), may_read=run.has_begun)}
 
-    def work(self, tx: Connection) -> Details | Refusal:
+    def work(self, run: Run, tx: Connection) -> History | Refusal:
         from pipelines.crypto import history
         from pipelines.crypto.candidate import require_columns
 
         require_columns(tx)
         policy, known = self.policy(), self.known()
         if self.source:
-            sha256 = self._source_versions()["sha256"]
+            sha256 = self.source_versions()["sha256"]
             return history.load_file(
                 tx, Path(self.source), sha256, self.window(), policy.on_invalid, policy.max_reject_share
             )
-        return {
-            "generated": history.generate(tx, self.window(), _settings().min_rows_per_day, known.sites, known.types)
-        }
+        return history.generate(tx, self.window(), _settings().min_rows_per_day, known.sites, known.types)
 
 
-class BuildEventsCandidate(CryptoStage):
-    """One snapshot of the rows to judge is in staging, typed."""
+class BuildEventsCandidate(CryptoStage[Candidates]):
+    """One snapshot of the rows to validate is in staging, typed."""
 
     stage = "build_events_candidate"
     after = (RawHistory,)
     lock = "crypto/lock_raw"
-    code = (
-        "pipelines/crypto/candidate.py", "sql/crypto/copy_window.sql", "sql/crypto/find_repeats.sql",
-        "sql/crypto/mark_repeats.sql", "sql/crypto/window_version.sql", "pipelines/crypto/window.py",
-        "sql/schema/04_staging.sql",
-    )  # fmt: skip
 
-    def requires(self) -> list[Stage]:
+    def requires(self) -> list[Stage[Any]]:
         return super().requires() if self.source or not self.no_top_up else []
 
-    def inputs(self) -> list[Stage]:
-        return []  # whatever fills raw history: its version tells what is there
+    def inputs(self) -> list[Stage[Any]]:
+        return []  # whatever fills raw history: its version covers what is there
 
-    def sources(self, tx: Connection) -> Versions:
+    def sources(self, run: Run, connection: Connection) -> Versions:  # noqa: ARG002
         from pipelines.crypto.candidate import window_version
 
-        return window_version(tx, self.window())
+        return window_version(connection, self.window())
 
-    def still_there(self) -> bool:
-        return self.of_snapshot_in_staging()
+    def exists(self, connection: Connection) -> bool:
+        return self.owns_staging(connection)
 
-    def work(self, tx: Connection) -> Details:
+    def work(self, run: Run, tx: Connection) -> Candidates:  # noqa: ARG002
         from pipelines.crypto.candidate import build_candidate
+        from pipelines.services import expectations
 
+        expectations.load_early()  # the gates need it, and the database has work to do before
         return build_candidate(tx, self.window())
 
 
-class Gate(CryptoStage):
+class Gate(CryptoStage[Validated]):
     """What both gates have in common."""
 
-    code = (
-        "pipelines/crypto/rules.py", "pipelines/crypto/gates.py",
-        "pipelines/services/expectations/__init__.py", "pipelines/services/expectations/data_docs.py",
-        "sql/crypto/reject_rows.sql", "sql/crypto/set_aside.sql", "sql/crypto/bring_back.sql",
-        "sql/crypto/leave_out_astray.sql",
-        "sql/crypto/halt_rejects.sql", "sql/crypto/count_judged.sql", "sql/crypto/count_reasons.sql",
-    )  # fmt: skip
     suite: ClassVar[str]
 
-    def decided_by(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, Any]:
         known = self.known()
         share = _settings().max_reject_share if self.on_invalid == "quarantine" else None
         return {"sites": known.sites, "types": known.types, "on_invalid": self.on_invalid, "max_reject_share": share}
 
-    def still_there(self) -> bool:
-        return self.of_snapshot_in_staging()
-
-    def is_done(self) -> bool:
-        from pipelines.services import expectations
-
-        if done := super().is_done():
-            return done
-        expectations.load_early()  # it will be needed, and the database has work to do before
-        return False
+    def exists(self, connection: Connection) -> bool:
+        return self.owns_staging(connection)
 
     def url(self) -> str:
         """Where Great Expectations finds the tables; its import, which imports SQLAlchemy, must have ended."""
@@ -214,109 +197,111 @@ class Gate(CryptoStage):
         """The folder of this gate's Data Docs, beside the other gate's of the same snapshot and policy."""
         from pipelines.services.artifacts import Place, data_docs
 
-        record = self.sibling(BuildEventsCandidate).record()
-        assert record is not None
-        return Place(data_docs().at(f"{record.details['snapshot_id']}/{self.on_invalid}/{self.suite}"))
+        snapshot_id = self.result_of(BuildEventsCandidate).snapshot_id
+        return Place(data_docs().at(f"{snapshot_id}/{self.on_invalid}/{self.suite}"))
 
 
 class ValidateRaw(Gate):
-    """Great Expectations judged raw history; bad rows are in rejects."""
+    """Great Expectations has validated raw history; bad rows are in rejects."""
 
     stage = "ge_validate_raw"
     after = (BuildEventsCandidate,)
     suite = "suite_raw_history"
 
-    def work(self, tx: Connection) -> Details | Refusal:
+    def work(self, run: Run, tx: Connection) -> Validated | Refusal:  # noqa: ARG002
         from pipelines.crypto.gates import validate_raw
 
         return validate_raw(tx, self.url(), self.window(), self.known(), self.policy(), self.docs())
 
 
 class ValidateCandidate(Gate):
-    """Great Expectations judged exactly the rows that the merge will load."""
+    """Great Expectations has validated exactly the rows that the merge loads."""
 
     stage = "ge_validate_candidate"
     after = (ValidateRaw,)
     suite = "suite_staging_candidate"
 
-    def work(self, tx: Connection) -> Details | Refusal:
+    def work(self, run: Run, tx: Connection) -> Validated | Refusal:  # noqa: ARG002
         from pipelines.crypto.gates import validate_candidate
 
         return validate_candidate(tx, self.url(), self.window(), self.known(), self.policy(), self.docs())
 
 
-class MergeToProd(CryptoStage):
-    """Production is what was proven."""
+class MergeToProd(CryptoStage[Merged]):
+    """Production holds the validated candidates."""
 
     stage = "merge_to_prod"
     after = (ValidateCandidate,)
     makes = ("prod.BT_CRYPTO_EVENTS",)
-    code = (
-        "pipelines/crypto/merge.py", "sql/crypto/find_changes.sql", "sql/crypto/deactivate.sql",
-        "sql/crypto/upsert.sql", "sql/crypto/insert_new.sql", "sql/crypto/count_changes.sql",
-        "sql/crypto/count_active.sql", "sql/crypto/is_new_window.sql", "sql/crypto/insert_window.sql",
-    )  # fmt: skip
 
-    def still_there(self) -> bool:
+    def exists(self, connection: Connection) -> bool:
         from pipelines.crypto.merge import production_version
-        from pipelines.services import warehouse
 
-        record = self.record()
-        return record is not None and production_version(warehouse.connection()).items() <= record.details.items()
+        return production_version(connection) == self.result().production
 
-    def work(self, tx: Connection) -> Details:
-        from pipelines.crypto.merge import merge, production_version
+    def work(self, run: Run, tx: Connection) -> Merged:  # noqa: ARG002
+        from pipelines.crypto.merge import merge
 
-        proven = self.sibling(ValidateCandidate).record()
-        assert proven is not None
-        share = _settings().max_deactivation_share
-        counts = merge(tx, self.window(), proven.details["judged"], share, self.allow_mass_deactivation)
-        return {**counts, **production_version(tx)}
+        valid = self.result_of(ValidateCandidate).judged
+        return merge(tx, self.window(), valid, _settings().max_deactivation_share, self.allow_mass_deactivation)
 
 
-class VacuumAnalyzeProd(CryptoStage):
+class VacuumAnalyzeProd(CryptoStage[Nothing]):
     """Production has no dead rows, and statistics."""
 
     stage = "vacuum_analyze_prod"
     after = (MergeToProd,)
-    code = ("sql/crypto/vacuum_prod.sql",)
 
-    def work(self, tx: Connection) -> Details:  # noqa: ARG002
+    def work(self, run: Run, tx: Connection) -> Nothing:  # noqa: ARG002
         from pipelines.crypto.merge import vacuum
         from pipelines.services import warehouse
 
         with warehouse.connect() as connection:
             vacuum(connection)
-        return {}
+        return Nothing()
 
 
-class NotifySuccess(CryptoStage):
-    """People know."""
+class NotifySuccess(CryptoStage[Notified]):
+    """The channels of NOTIFY_URLS have the counts of the merge."""
 
     stage = "notify_success"
     after = (VacuumAnalyzeProd,)
 
-    def work(self, tx: Connection) -> Details:  # noqa: ARG002
+    def work(self, run: Run, tx: Connection) -> Notified:  # noqa: ARG002
         from pipelines.services import notifications
 
-        merged = self.sibling(MergeToProd).record()
-        assert merged is not None
-        return {
-            "told": notifications.send(
-                f"Crypto events of {self.date} are in production", console.in_words(merged.details)
-            )
-        }
+        merged = self.result_of(MergeToProd)
+        return notifications.send(f"Crypto events of {self.date} are in production", merged.in_words())
 
 
 class CryptoMerge(CryptoTask, Goal):
     """The main job: production holds the window's trusted events. Ends with a table of what happened."""
 
-    last: ClassVar[type[Stage]] = MergeToProd
+    last: ClassVar[type[Stage[Any]]] = MergeToProd
+
+    def summary(self) -> Summary:
+        """The results of its stages."""
+        from pipelines.crypto.report import Summary
+
+        seconds, merged = seconds_by_stage(self.flow_run), self.sibling(MergeToProd)
+        history = self.sibling(RawHistory).materialization() if self.source or not self.no_top_up else None
+        left = merged.materialization()
+        assert left is not None, merged
+        return Summary(
+            window=merged.key,
+            history=history.result if history else None,
+            history_at=history.finished_at if history else None,
+            candidates=self.result_of(BuildEventsCandidate),
+            validated=self.result_of(ValidateRaw),
+            merged=left.result,
+            merged_at=left.finished_at,
+            seconds={each.stage: seconds.get((each.stage, each.key)) for each in self.stages()},
+        )
 
     def report(self) -> None:
         from pipelines.crypto.report import show_run
 
-        show_run(self.stages())
+        show_run(self.summary())
 
 
 class CryptoPipeline(CryptoMerge):
@@ -336,18 +321,22 @@ class CryptoBackfill(CryptoTask, Root):
 
     window_days = None  # type: ignore[assignment] # a step is a month
 
-    def requires(self) -> list[Stage]:
+    def requires(self) -> list[Stage[Any]]:
         return [self.sibling(RawHistory, window_days=1)] if self.source else []
 
     def months(self) -> list[CryptoMerge]:
         """One step per month of raw history."""
         from pipelines.crypto.window import months
-        from pipelines.services import warehouse
 
+        if (connection := self.flow_run.reader()) is None:
+            return []
         return [
             self.sibling(CryptoMerge, date=last, window_days=last.day, source=None, no_top_up=True)
-            for last in months(warehouse.connection(), self.date)
+            for last in months(connection, self.date)
         ]
+
+    def stages(self) -> list[Stage[Any]]:
+        return [*self.requires(), *(stage for month in self.months() for stage in month.stages())]
 
     def run(self) -> Any:
         for month in self.months():
@@ -357,4 +346,4 @@ class CryptoBackfill(CryptoTask, Root):
     def report(self) -> None:
         from pipelines.crypto.report import show_backfill
 
-        show_backfill([month.stages() for month in self.months()], self.date)
+        show_backfill(self.flow_run.connection, [(month.date, month.summary()) for month in self.months()], self.date)

@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import lru_cache
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from pipelines.core.errors import Interrupted, PipelineError, UsageError
+from pipelines.core.errors import PipelineError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -113,51 +112,6 @@ def error(problem: PipelineError) -> None:
         terminal().print(f"[bold red]✗[/] {plain(str(problem))}")
     else:
         _log().error("ERROR %s", problem)
-
-
-def refused(problem: PipelineError) -> SystemExit:
-    """Tell the problem; the exit that ends the process with its code."""
-    error(problem)
-    return SystemExit(problem.exit_code)
-
-
-@contextmanager
-def refusing() -> Iterator[None]:
-    """A foreseen problem within ends the process in plain words, with an honest exit code."""
-    try:
-        yield
-    except PipelineError as problem:
-        raise refused(problem) from None
-
-
-class _PlainFailures(logging.Filter):
-    """Luigi logs every failed task with its traceback: a foreseen problem needs its words only, once."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        problem = record.exc_info[1] if record.exc_info else None
-        if isinstance(problem, PipelineError):
-            error(problem)
-        return not isinstance(problem, (PipelineError, SystemExit))  # who exits has told why
-
-
-def tame_luigi() -> None:
-    """Let the command ``luigi`` tell foreseen problems without a traceback."""
-    logging.getLogger("luigi-interface").addFilter(_PlainFailures())
-    sys.excepthook = _plain_end
-
-
-def _plain_end(kind: type[BaseException], problem: BaseException, trace: TracebackType | None) -> None:
-    """How the command ends by an exception that nobody has caught."""
-    from luigi.task_register import TaskClassNotFoundException
-
-    if issubclass(kind, KeyboardInterrupt):
-        raise refused(Interrupted("Interrupted. What had begun was rolled back; run again to go on."))
-    if issubclass(kind, TaskClassNotFoundException):
-        import pipelines
-
-        name = str(problem).removeprefix("No task ").split(".")[0]
-        raise refused(UsageError(f"{name} is no task. Choose one of {', '.join(pipelines.__all__)}."))
-    sys.__excepthook__(kind, problem, trace)
 
 
 def result(text: str) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from pipelines.core.errors import PipelineError, UsageError
+from pipelines.core.results import Notified
 from pipelines.services import console
 from pipelines.services.settings import settings
 
 
-def send(title: str, body: str) -> str:
-    """Tell people; return how they were told.
+def send(title: str, body: str) -> Notified:
+    """Sends a message to every channel; to standard output where there is none.
 
     Raises:
         PipelineError: a channel did not take the message. No address is shown: it may hold a password.
@@ -18,14 +19,14 @@ def send(title: str, body: str) -> str:
     channels = _channels()
     if not channels:
         console.result(f"{title}\n{body}")
-        return "standard output"
+        return Notified("standard output")
     silent = [number for number, channel in enumerate(channels, 1) if not channel.notify(title=title, body=body)]
     if silent:
         raise PipelineError(
             f"NOTIFY_URLS: entry {', '.join(map(str, silent))} did not take the message. The data is in place; look at "
             "the address, its network and its password, and run again."
         )
-    return f"{len(channels)} channels"
+    return Notified(f"{len(channels)} channels")
 
 
 def check() -> None:

