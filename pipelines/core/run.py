@@ -76,6 +76,7 @@ class Run:
     Attributes:
         run_date: the date that the run is for.
         today: the calendar day of its start, in the project's zone; it stays the same past midnight.
+        has_ended: whether ``finish`` was called in this process.
         pins: source versions by stage and key, as this run saw them: what arrives later belongs to the next run.
     """
 
@@ -93,6 +94,7 @@ class Run:
         self.id: UUID = ledger.new_run_id()
         self.today = environment.today()
         self.pins: dict[str, Versions] = {}
+        self.has_ended = False
         self._code: dict[str, code_version.CodeVersion] = {}
         self._sessions: dict[int, _Session] = {}  # by process: `luigi --workers` forks
 
@@ -201,6 +203,7 @@ class Run:
         if self._session.main is not None:
             text = None if error is None else str(error) or type(error).__name__
             self._record(lambda connection: ledger.finish_run(connection, self.id, outcome, text, exit_code))
+        self.has_ended = True
         self.close()
 
     def close(self) -> None:

@@ -78,8 +78,8 @@ class FlowTask(luigi.Task):
 
     @property
     def flow_run(self) -> Run:
-        """The run that this task is a part of; a task that no run was given to starts one."""
-        if self._run is None:
+        """The run that this task is a part of; one that is in no run, or in one that has ended, starts another."""
+        if self._run is None or self._run.has_ended:
             given = {name: str(value) for name, value in self.param_kwargs.items() if value is not None}
             self._run = Run(self.environment(), self.flow, type(self).__name__, self.date, given)
         return self._run

@@ -98,12 +98,12 @@ class CryptoStage(CryptoTask, Stage[R]):
     def key(self) -> str:
         return f"{self.date}, {self.window_days} days"
 
-    def owns_staging(self, connection: Connection) -> bool:
-        """Whether staging still holds the snapshot of this run date: another date may have taken its place."""
+    def is_in_staging(self, snapshot_id: str, connection: Connection) -> bool:
+        """Whether staging still holds a snapshot: another date may have taken its place."""
         from pipelines.crypto.candidate import snapshot_in_staging
 
-        built, snapshot = self.sibling(BuildEventsCandidate).materialization(), snapshot_in_staging(connection)
-        return built is not None and snapshot is not None and built.result.snapshot_id == snapshot["snapshot_id"]
+        snapshot = snapshot_in_staging(connection)
+        return snapshot is not None and snapshot_id == snapshot["snapshot_id"]
 
 
 class RawHistory(CryptoStage[History]):
@@ -163,7 +163,7 @@ class BuildEventsCandidate(CryptoStage[Candidates]):
         return window_version(connection, self.window())
 
     def exists(self, connection: Connection) -> bool:
-        return self.owns_staging(connection)
+        return self.is_in_staging(self.result().snapshot_id, connection)
 
     def work(self, run: Run, tx: Connection) -> Candidates:  # noqa: ARG002
         from pipelines.crypto.candidate import build_candidate
@@ -184,7 +184,7 @@ class Gate(CryptoStage[Validated]):
         return {"sites": known.sites, "types": known.types, "on_invalid": self.on_invalid, "max_reject_share": share}
 
     def exists(self, connection: Connection) -> bool:
-        return self.owns_staging(connection)
+        return self.is_in_staging(self.result().snapshot_id, connection)
 
     def url(self) -> str:
         """Where Great Expectations finds the tables; its import, which imports SQLAlchemy, must have ended."""

@@ -50,8 +50,7 @@ SHARE = {"MAX_REJECT_SHARE": "0.9"}
 def history(server: Connection) -> Iterator[Connection]:  # noqa: ARG001 - it is there before
     """The history in raw, once: the tests below are one story, in their order."""
     settings.cache_clear()
-    helpers.new_run()
-    helpers.empty(connection := warehouse.connection())
+    helpers.empty(connection := warehouse.migrated())
     ids = insert_rows(connection, *(row for row, _ in HISTORY_BY_HAND))
     assert ids == list(range(1, 13))
     yield connection
@@ -100,7 +99,7 @@ def test_halt_stops_with_the_rows_and_touches_nothing(history: Connection) -> No
     assert "python -m pipelines rejects --date 2023-02-01" in done.stderr
     assert "Traceback" not in done.stderr
     assert len(rows_of(history, HISTORY)) == 12
-    assert not [row for row in rows_of(history, "ops.stage_records") if row["stage"] == "ge_validate_raw"]
+    assert not [row for row in rows_of(history, "ops.materializations") if row["stage"] == "ge_validate_raw"]
 
 
 def test_quarantine_over_the_share_stops_too(history: Connection) -> None:
