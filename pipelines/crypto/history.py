@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import gzip
 import hashlib
@@ -27,9 +26,11 @@ if TYPE_CHECKING:
 COLUMNS = ("site_id", "user_id", "purchase_date", "crypto_type", "purchase_price", "purchase_units")
 ALIASES = {"price": "purchase_price", "units": "purchase_units"}
 MAX_LINE_BYTES = 1 << 20
-# Code points that no text may hold, so that they can stand for something while a line is on its way to the database.
-DAMAGED = "\ufdd0"  # a byte follows, as \x and two digits, that is not UTF-8 text: the line is unreadable
-IN_A_VALUE = {"\n": "\ufdd1", "\r": "\ufdd2"}  # line ends that end no line: a value of Parquet may hold them
+# The text format of COPY. It escapes its own delimiters, so no character of a file has to stand for anything else.
+ESCAPES = {"\\": r"\\", "\t": r"\t", "\r": r"\r"}  # in whole lines; the backslash comes first
+ESCAPES_IN_A_VALUE = {**ESCAPES, "\n": r"\n"}
+# Bytes that are no text, as "surrogateescape" decodes them, and NUL, which PostgreSQL cannot store: \xNN, escaped.
+DAMAGED = {code: rf"\\x{code & 0xFF:02x}" for code in (0, *range(0xDC80, 0xDD00))}
 
 
 # Generated history ------------------------------------------------------------------------------------------------
@@ -132,7 +133,7 @@ def load_file(
     positions = _copy_lines(tx, path)
     if sha256_of(path) != sha256:
         raise BadFile(f"{path} changed while it was being read; nothing was loaded. Run again when it is whole.")
-    tx.execute(query("crypto/read_source_lines"), {**positions, "fields": len(COLUMNS), "damaged": DAMAGED})
+    tx.execute(query("crypto/read_source_lines"), {**positions, "fields": len(COLUMNS)})
     counts = one(tx, "crypto/count_source_rows", {})
     lines, unreadable = counts["lines"], counts["unreadable"]
     halted = unreadable > 0 and (on_invalid == "halt" or unreadable >= max_reject_share * lines)
@@ -175,26 +176,48 @@ def _keep_evidence(
 
 def _copy_lines(tx: Connection, path: Path) -> dict[str, int]:
     """Copy a file's lines to ``source_lines``; return the position of each column, counted from 1."""
-    chunks = _chunks(path)
-    first = next(chunks, "")
-    header, _, rest = first.partition("\n")
-    positions = _positions(path, header)
+    pieces = _pieces(path)
+    positions = _positions(path, next(pieces, b""))
     with tx.cursor().copy(query("crypto/copy_source_lines")) as copy:
-        copy.write(_escaped(rest))
-        for text in chunks:
-            copy.write(_escaped(text))
+        for lines in pieces:
+            copy.write(_with_flags(lines))
     return positions
 
 
-def _escaped(lines: str) -> str:
-    """Whole lines in the text format of COPY."""
-    lines = lines.replace("\r\n", "\n").replace("\\", "\\\\").replace("\t", "\\t").replace("\r", "\\r")
-    lines = lines.replace(IN_A_VALUE["\n"], "\\n").replace(IN_A_VALUE["\r"], "\\r")
-    return lines if not lines or lines.endswith("\n") else lines + "\n"
+def _with_flags(lines: bytes) -> bytes:
+    """Adds the second column of COPY to each line: whether the line is damaged, that is, not UTF-8 text."""
+    if _is_text(lines):
+        return lines.replace(b"\n", b"\tf\n")
+    return b"".join(
+        line + b"\tf\n" if _is_text(line) else _as_evidence(line) + b"\tt\n"
+        for line in lines.removesuffix(b"\n").split(b"\n")
+    )
 
 
-def _positions(path: Path, header: str) -> dict[str, int]:
-    header = header.removeprefix("\ufeff").rstrip("\r")
+def _is_text(lines: bytes) -> bool:
+    """Whether PostgreSQL can store the bytes as text: UTF-8 without NUL."""
+    try:
+        lines.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in lines
+
+
+def _as_evidence(line: bytes) -> bytes:
+    """A damaged line with each byte that is no text as Python writes it: ``\\xNN``."""
+    return line.decode("utf-8", "surrogateescape").translate(DAMAGED).encode()
+
+
+def _escaped(lines: bytes) -> bytes:
+    """Whole lines, damaged or not, in the text format of COPY."""
+    lines = lines.replace(b"\r\n", b"\n")
+    for character, escape in ESCAPES.items():
+        lines = lines.replace(character.encode(), escape.encode())
+    return lines if lines.endswith(b"\n") else lines + b"\n"
+
+
+def _positions(path: Path, line: bytes) -> dict[str, int]:
+    header = line.decode("utf-8", "surrogateescape").removeprefix("\ufeff").rstrip("\r\n")
     if not header.strip():
         raise BadFile(f"{path}, line 1: the file is empty. It must start with the header {','.join(COLUMNS)}.")
     try:
@@ -207,7 +230,7 @@ def _positions(path: Path, header: str) -> dict[str, int]:
     problems = [f"column {name} is missing" for name in COLUMNS if name not in names]
     problems += [f"column {name[:40]!r} is unknown" for name in names if name not in COLUMNS]
     problems += [f"column {name} is there twice" for name in COLUMNS if names.count(name) > 1]
-    if DAMAGED in header or not header.replace("\t", " ").isprintable():
+    if not header.replace("\t", " ").isprintable():  # damaged bytes are not: they are lone surrogates here
         problems = ["this is no text: neither CSV nor Parquet"]
     elif delimiter := next((each for each in ";\t|" if header.count(each) >= len(COLUMNS) - 1), None):
         problems = [f"the delimiter is {delimiter!r}, it must be a comma"]
@@ -217,8 +240,8 @@ def _positions(path: Path, header: str) -> dict[str, int]:
     )
 
 
-def _chunks(path: Path) -> Iterator[str]:
-    """The text of a file, in pieces of whole lines; the first piece starts with the header."""
+def _pieces(path: Path) -> Iterator[bytes]:
+    """The header of a file, then its lines in pieces of whole lines, in the text format of COPY."""
     try:
         with path.open("rb") as file:
             magic = file.read(4)
@@ -234,8 +257,12 @@ def _chunks(path: Path) -> Iterator[str]:
         raise BadFile(f"{path} is a damaged gzip file ({error}). Nothing was loaded; fetch it again.") from None
 
 
-def _text_lines(path: Path, file: IO[bytes] | gzip.GzipFile) -> Iterator[str]:
-    pending, lines = b"", 0
+def _text_lines(path: Path, file: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
+    header = file.readline(MAX_LINE_BYTES + 1)
+    if len(header.removesuffix(b"\n")) > MAX_LINE_BYTES:
+        raise _too_long(path, 1)
+    yield header
+    pending, lines = b"", 1
     while block := file.read(MAX_LINE_BYTES):
         whole, newline, rest = block.rpartition(b"\n")
         if newline:
@@ -243,45 +270,21 @@ def _text_lines(path: Path, file: IO[bytes] | gzip.GzipFile) -> Iterator[str]:
             if piece.find(b"\n") > MAX_LINE_BYTES:
                 raise _too_long(path, lines + 1)
             lines += piece.count(b"\n")
-            yield _text(piece)
+            yield _escaped(piece)
             pending = rest
         else:
             pending += block
         if len(pending) > MAX_LINE_BYTES:
             raise _too_long(path, lines + 1)
     if pending:
-        yield _text(pending)
+        yield _escaped(pending)
 
 
 def _too_long(path: Path, line: int) -> BadFile:
     return BadFile(f"{path}, line {line}: longer than {MAX_LINE_BYTES:,} bytes: no history. Nothing was loaded.")
 
 
-def _text(piece: bytes) -> str:
-    for mark, written in AS_WRITTEN.items():
-        piece = piece.replace(mark.encode(), written.encode())
-    return _decoded(piece)
-
-
-def _decoded(piece: bytes) -> str:
-    return piece.decode("utf-8", errors=_mark_damaged.__name__).replace("\0", _written(b"\0"))
-
-
-def _written(damaged: bytes) -> str:
-    """Bytes that are no text: kept as Python writes them, and marked."""
-    return "".join(rf"{DAMAGED}\x{byte:02x}" for byte in damaged)
-
-
-def _mark_damaged(error: UnicodeError) -> tuple[str, int]:
-    assert isinstance(error, UnicodeDecodeError)
-    return _written(error.object[error.start : error.end]), error.end
-
-
-codecs.register_error(_mark_damaged.__name__, _mark_damaged)
-AS_WRITTEN = {mark: _written(mark.encode()) for mark in (DAMAGED, *IN_A_VALUE.values())}
-
-
-def _parquet_lines(path: Path) -> Iterator[str]:
+def _parquet_lines(path: Path) -> Iterator[bytes]:
     """A Parquet file as CSV lines, so that its rows are judged as any others; line n+1 is row n."""
     import pyarrow
     import pyarrow.csv
@@ -290,18 +293,18 @@ def _parquet_lines(path: Path) -> Iterator[str]:
     plain = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed")
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            yield ",".join(file.schema_arrow.names).replace("\n", " ") + "\n"
+            yield ",".join(file.schema_arrow.names).replace("\n", " ").encode()
             for batch in file.iter_batches():
                 text = io.BytesIO()
                 columns = [_as_text(batch.column(i), name, path) for i, name in enumerate(batch.schema.names)]
                 pyarrow.csv.write_csv(pyarrow.table(columns, names=batch.schema.names), text, plain)
-                yield _decoded(text.getvalue())
+                yield text.getvalue()
     except (pyarrow.ArrowException, OSError) as error:
         raise BadFile(f"{path} is a damaged Parquet file ({error}). Nothing was loaded; fetch it again.") from None
 
 
 def _as_text(column: pyarrow.Array, name: str, path: Path) -> pyarrow.Array:
-    """A column as strings: a date as DD/MM/YYYY, line ends within a value marked."""
+    """A column as strings, in the text format of COPY; a date as DD/MM/YYYY."""
     import pyarrow
     import pyarrow.compute as pc
 
@@ -316,10 +319,8 @@ def _as_text(column: pyarrow.Array, name: str, path: Path) -> pyarrow.Array:
             )  # with a missing one among them, pandas writes 3.0
             return pc.if_else(whole, ids.cast(pyarrow.string()), column.cast(pyarrow.string()))
         column = column.cast(pyarrow.string())
-        for mark, written in AS_WRITTEN.items():
-            column = pc.replace_substring(column, pattern=mark, replacement=written)
-        for end, mark in IN_A_VALUE.items():
-            column = pc.replace_substring(column, pattern=end, replacement=mark)
+        for character, escape in ESCAPES_IN_A_VALUE.items():
+            column = pc.replace_substring(column, pattern=character, replacement=escape)
         return column
     except pyarrow.ArrowException:
         raise BadFile(f"{path}, column {name}: {column.type} cannot be read as text. Nothing was loaded.") from None

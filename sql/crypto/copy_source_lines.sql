@@ -1,1 +1,1 @@
-COPY source_lines (line) FROM STDIN;
+COPY source_lines (line, damaged) FROM STDIN (ENCODING 'UTF8');

@@ -2,7 +2,7 @@
 -- A line without quotes is split at its commas; one with quotes field by field, "" being a quote inside of one.
 CREATE TEMPORARY TABLE source_rows ON COMMIT DROP AS
 WITH split AS (
-    SELECT line_no, line, CASE
+    SELECT line_no, line, damaged, CASE
         WHEN strpos(line, '"') = 0 THEN string_to_array(line, ',')
         WHEN line ~ '^("([^"]|"")*"|[^",]*)(,("([^"]|"")*"|[^",]*))*$' THEN ARRAY(
             SELECT CASE WHEN part[2] LIKE '"%%' THEN replace(substr(part[2], 2, length(part[2]) - 2), '""', '"')
@@ -16,7 +16,7 @@ WITH split AS (
 ),
 named AS (
     SELECT
-        line_no, line, cardinality(field) AS fields,
+        line_no, line, damaged, cardinality(field) AS fields,
         nullif(field[%(site_id)s], '') AS site_id,
         nullif(btrim(field[%(user_id)s]), '') AS user_id,
         nullif(field[%(purchase_date)s], '') AS purchase_date,
@@ -27,7 +27,7 @@ named AS (
 ),
 numbers AS (
     SELECT
-        line_no, line, fields, site_id, purchase_date, crypto_type,
+        line_no, line, damaged, fields, site_id, purchase_date, crypto_type,
         user_id IS NULL OR user_id ~ '^[+-]?[0-9]{1,19}([.]0*)?$' AS user_is_number,
         purchase_price IS NULL
             OR purchase_price ~ '^[+-]?([0-9]{1,40}([.][0-9]{0,40})?|[.][0-9]{1,40})([eE][+-]?[0-9]{1,2})?$' AS price_is_number,
@@ -38,7 +38,7 @@ numbers AS (
 ),
 typed AS (
     SELECT
-        line_no, line, fields, site_id, purchase_date, crypto_type,
+        line_no, line, damaged, fields, site_id, purchase_date, crypto_type,
         user_is_number, price_is_number, units_is_number,
         CASE WHEN user_is_number THEN user_id::numeric END AS user_id,
         CASE WHEN price_is_number THEN round(purchase_price::numeric, 4) END AS purchase_price,
@@ -46,10 +46,10 @@ typed AS (
     FROM numbers
 )
 SELECT
-    line_no, replace(line, %(damaged)s, '') AS line,
+    line_no, line,
     site_id, purchase_date, crypto_type, user_id, purchase_price, purchase_units,
     array_remove(ARRAY[
-        CASE WHEN strpos(line, %(damaged)s) > 0 THEN 'line_not_utf8_text' END,
+        CASE WHEN damaged THEN 'line_not_utf8_text' END,
         CASE WHEN fields IS DISTINCT FROM %(fields)s THEN 'line_wrong_number_of_fields' END,
         CASE WHEN NOT user_is_number OR user_id NOT BETWEEN -9223372036854775808 AND 9223372036854775807
              THEN 'user_id_not_bigint' END,
