@@ -1,1 +1,1 @@
-DELETE FROM ops.stage_records WHERE stage = %(stage)s AND key = %(key)s;
+DELETE FROM ops.materializations WHERE flow = %(flow)s AND stage = %(stage)s AND key = %(key)s;

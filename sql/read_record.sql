@@ -1,2 +1,2 @@
-SELECT fingerprint, details, seconds, finished_at FROM ops.stage_records
-WHERE stage = %(stage)s AND key = %(key)s;
+SELECT fingerprint, result AS details, seconds, finished_at FROM ops.materializations
+WHERE flow = %(flow)s AND stage = %(stage)s AND key = %(key)s;

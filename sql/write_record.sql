@@ -1,5 +1,5 @@
-INSERT INTO ops.stage_records AS record (stage, key, fingerprint, details, seconds)
-VALUES (%(stage)s, %(key)s, %(fingerprint)s, %(details)s, %(seconds)s)
-ON CONFLICT (stage, key) DO UPDATE
-SET fingerprint = excluded.fingerprint, details = excluded.details, seconds = excluded.seconds,
-    finished_at = clock_timestamp();
+INSERT INTO ops.materializations (flow, stage, key, fingerprint, result, seconds)
+VALUES (%(flow)s, %(stage)s, %(key)s, %(fingerprint)s, %(details)s, %(seconds)s)
+ON CONFLICT (flow, stage, key) DO UPDATE
+SET fingerprint = excluded.fingerprint, result = excluded.result, result_version = excluded.result_version,
+    seconds = excluded.seconds, finished_at = clock_timestamp();

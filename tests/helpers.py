@@ -28,7 +28,7 @@ GOOD = ("BRASIL", "200234", "1/2/2023", "ETH", "1200", "1.3")
 HISTORY = "raw.bt_crypto_transaction_history"
 TABLES = (
     "raw.day_changes", "staging.snapshot", "staging.bt_crypto_transaction_history", "prod.bt_crypto_events",
-    "dqm.dq_runs", "dqm.bt_crypto_events_rejects", "ops.stage_records", "ops.loaded_files",
+    "dqm.dq_runs", "dqm.bt_crypto_events_rejects", "ops.materializations", "ops.loaded_files",
     "ops.loaded_lines",
 )  # fmt: skip
 

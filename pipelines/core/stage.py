@@ -202,7 +202,7 @@ class Stage(FlowTask):
     # What every stage does -----------------------------------------------------------------------------------------
 
     def output(self) -> RecordTarget:
-        return RecordTarget(self.stage, self.key)
+        return RecordTarget(self.flow, self.stage, self.key)
 
     def record(self) -> Record | None:
         return self.output().read()

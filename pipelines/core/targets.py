@@ -1,4 +1,4 @@
-"""Where the record of a stage lives: a row of ``ops.stage_records``."""
+"""Where the record of a stage lives: a row of ``ops.materializations``."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Record:
 class RecordTarget(luigi.Target):
     """One stage's record; ``key`` tells which of the stage's runs it is."""
 
-    def __init__(self, stage: str, key: str) -> None:
-        self.stage, self.key = stage, key
+    def __init__(self, flow: str, stage: str, key: str) -> None:
+        self.flow, self.stage, self.key = flow, stage, key
 
     def __str__(self) -> str:
         return f"record of {self.stage} for {self.key}"
@@ -58,4 +58,4 @@ class RecordTarget(luigi.Target):
         warehouse.connection().execute(query("forget_record"), self._where())
 
     def _where(self) -> dict[str, str]:
-        return {"stage": self.stage, "key": self.key}
+        return {"flow": self.flow, "stage": self.stage, "key": self.key}

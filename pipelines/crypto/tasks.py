@@ -152,7 +152,7 @@ class BuildEventsCandidate(CryptoStage):
     code = (
         "pipelines/crypto/candidate.py", "sql/crypto/copy_window.sql", "sql/crypto/find_repeats.sql",
         "sql/crypto/mark_repeats.sql", "sql/crypto/window_version.sql", "pipelines/crypto/window.py",
-        "sql/schema/04_staging.sql",
+        "sql/migrations/0001_baseline/04_staging.sql",
     )  # fmt: skip
 
     def requires(self) -> list[Stage]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -21,6 +20,7 @@ from psycopg.rows import dict_row
 
 from pipelines.core.errors import AlreadyRunning, MissingInput, PipelineError, UsageError, WarehouseUnreachable
 from pipelines.core.statements import SQL_DIR, query
+from pipelines.services import migrations
 from pipelines.services.settings import settings
 
 Connection = psycopg.Connection[dict[str, Any]]
@@ -176,7 +176,8 @@ def reading() -> Iterator[Connection]:
     """A connection that cannot write, for who only looks; it makes no database and no table.
 
     Raises:
-        MissingInput: nothing has run yet.
+        MissingInput: nothing has run yet, or the schema is older than the code.
+        UnknownRevision: the schema is newer than the code.
         WarehouseUnreachable: the database is away, or refuses.
     """
     if settings().postgres_dsn is None and not (settings().home / "postgres" / "PG_VERSION").exists():
@@ -184,6 +185,7 @@ def reading() -> Iterator[Connection]:
     try:
         with connect() as connection:
             connection.execute("SET default_transaction_read_only = on; SET lock_timeout = '5s'")
+            migrations.require_current(connection)
             yield connection
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
         raise MissingInput(NOTHING_YET) from None
@@ -198,7 +200,7 @@ def connection() -> Connection:
     if (current := _connections.get(os.getpid())) is not None and not current.closed:
         return current
     _connections[os.getpid()] = current = connect()
-    _bring_up_schema(current)
+    migrations.bring_up(current)
     return current
 
 
@@ -206,32 +208,6 @@ def close() -> None:
     """Close this process's connection, and with it give back the lock."""
     if (current := _connections.pop(os.getpid(), None)) is not None:
         current.close()
-
-
-@lru_cache
-def schema_files() -> tuple[Path, ...]:
-    return tuple(sorted((SQL_DIR / "schema").glob("*.sql")))
-
-
-def _bring_up_schema(connection: Connection) -> None:
-    """Create what is missing; nothing is ever dropped. One row tells that there is nothing to do."""
-    wanted = hashlib.sha256(b"\0".join(path.read_bytes() for path in schema_files())).hexdigest()
-    version = "SELECT sha256 FROM ops.schema_version"
-    with suppress(psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
-        row = connection.execute(version).fetchone()
-        if row and row["sha256"] == wanted and one(connection, "is_whole", {})["whole"]:
-            return
-    try:
-        with connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(hashtext('kpi-delivery schema'))")
-            for path in schema_files():
-                connection.execute(query(f"schema/{path.stem}"))
-            connection.execute(query("note_schema_version"), {"sha256": wanted})
-    except psycopg.Error as error:
-        raise WarehouseUnreachable(
-            f"The tables of sql/schema/ could not be made: {str(error).strip()}. "
-            "The user needs CREATE on the database, and on the schemas raw, staging, prod, dqm, features and ops."
-        ) from error
 
 
 @contextmanager

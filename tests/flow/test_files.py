@@ -45,7 +45,7 @@ POLICIES = pytest.mark.parametrize("on_invalid", ["halt", "quarantine"])
 
 
 def nothing_happened(database: Connection) -> bool:
-    tables = (HISTORY, "raw.day_changes", "ops.loaded_files", "ops.stage_records", "prod.bt_crypto_events")
+    tables = (HISTORY, "raw.day_changes", "ops.loaded_files", "ops.materializations", "prod.bt_crypto_events")
     return not any(count(database, table) for table in tables)
 
 
@@ -559,11 +559,11 @@ def test_parquet_with_columns_of_nothing_and_shuffled_aliases(database, tmp_path
 def test_a_file_is_loaded_once_whatever_its_name_and_place(database, tmp_path: Path) -> None:
     path = write_text(tmp_path / "history.csv", LINE)
     assert load(path)["loaded"] == 1
-    before = rows_of(database, "ops.stage_records")
+    before = rows_of(database, "ops.materializations", order="stage")
     load(path)
-    assert rows_of(database, "ops.stage_records") == before
+    assert rows_of(database, "ops.materializations", order="stage") == before
     load(path, day=date(2023, 2, 2))
-    assert rows_of(database, "ops.stage_records") == before
+    assert rows_of(database, "ops.materializations", order="stage") == before
     other = tmp_path / "copy.csv"
     other.write_bytes(path.read_bytes())
     told = load(other)
@@ -616,9 +616,9 @@ def test_a_loaded_file_reaches_production_and_a_rerun_adds_nothing(database, tmp
     path = write_text(tmp_path / "history.csv", LINE, LINE, LINE.replace("200234", "200235"))
     told = run_flow(source=str(path))
     assert (told["loaded"], told["redelivered"], told["inserted"]) == (3, 1, 2)
-    before = rows_of(database, "ops.stage_records", order="stage")
+    before = rows_of(database, "ops.materializations", order="stage")
     run_flow(source=str(path))
-    assert rows_of(database, "ops.stage_records", order="stage") == before
+    assert rows_of(database, "ops.materializations", order="stage") == before
     assert count(database, "prod.bt_crypto_events") == 2
 
 

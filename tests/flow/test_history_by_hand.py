@@ -100,7 +100,7 @@ def test_halt_stops_with_the_rows_and_touches_nothing(history: Connection) -> No
     assert "python -m pipelines rejects --date 2023-02-01" in done.stderr
     assert "Traceback" not in done.stderr
     assert len(rows_of(history, HISTORY)) == 12
-    assert not [row for row in rows_of(history, "ops.stage_records") if row["stage"] == "ge_validate_raw"]
+    assert not [row for row in rows_of(history, "ops.materializations") if row["stage"] == "ge_validate_raw"]
 
 
 def test_quarantine_over_the_share_stops_too(history: Connection) -> None:

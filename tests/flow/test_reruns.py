@@ -104,7 +104,7 @@ def test_a_generated_history_is_the_same_after_a_kill(code: Path, database: Conn
     subprocess.run(argv, cwd=code, env=env, capture_output=True, check=True)
     whole = sorted(raw_rows(database))
     assert len(whole) == 250
-    database.execute("TRUNCATE raw.bt_crypto_transaction_history, ops.stage_records, prod.bt_crypto_events")
+    database.execute("TRUNCATE raw.bt_crypto_transaction_history, ops.materializations, prod.bt_crypto_events")
     with subprocess.Popen(argv, cwd=code, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as run:
         assert run.stderr is not None
         for line in run.stderr:
@@ -147,7 +147,7 @@ def test_a_run_that_may_not_wait_is_refused(code: Path) -> None:
     [
         ("prod.bt_crypto_events", 30, "merge_to_prod: another session holds a lock", ALL[3:]),
         ("raw.bt_crypto_transaction_history", 30, "build_events_candidate: another session holds a lock", ALL),
-        ("ops.stage_records", 30, "another session holds a lock", ALL),
+        ("ops.materializations", 30, "another session holds a lock", ALL),
     ],
 )
 def test_a_run_that_meets_a_locked_table_says_so(
