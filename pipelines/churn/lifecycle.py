@@ -40,7 +40,7 @@ def generate_if_empty(root: Place, settings: Settings, cleaning: str) -> None:
     Raises:
         MissingInput: the folder that was named is not there, or files that were there are gone.
     """
-    ours = RecordTarget("generate_churn_files", root.url)
+    ours = RecordTarget("churn", "generate_churn_files", root.url)
     if root.on_s3 and (begun := ours.read()) and not begun.details:
         _generate_on_s3(root, int(begun.fingerprint), ours)  # a run was interrupted while it wrote them
         return
@@ -51,7 +51,7 @@ def generate_if_empty(root: Place, settings: Settings, cleaning: str) -> None:
         raise MissingInput(
             f"CHURN_DATA_ROOT={root.url}: there is no such folder. Make it, and files are generated in it."
         )
-    if named and RecordTarget(cleaning, root.url).exists() and not ours.exists():
+    if named and RecordTarget("churn", cleaning, root.url).exists() and not ours.exists():
         raise MissingInput(
             f"CHURN_DATA_ROOT={root.url}: the files that were here are gone. None are generated in their place: "
             "a model would learn from what nobody did."

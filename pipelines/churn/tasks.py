@@ -314,7 +314,7 @@ class NotifyTraining(ChurnStage):
 
     @property
     def key(self) -> str:
-        return f"churn {self.snapshot()}"
+        return str(self.snapshot())
 
     def inputs(self) -> list[Stage]:
         return [self.sibling(DecidePromotion)]
@@ -439,7 +439,7 @@ class WeeklyStage(WeeklyTask, ChurnStage):
 
     def done(self, tx: Connection, snapshot: date) -> Details | None:
         """What the record of a week tells, if the week was done on its inputs as they are now, and is there."""
-        record = RecordTarget(self.stage, str(snapshot)).read()
+        record = RecordTarget(self.flow, self.stage, str(snapshot)).read()
         if record is None or record.fingerprint != self._alone(snapshot).fingerprint():
             return None
         return record.details if self.is_there(tx, record.details) else None
@@ -462,7 +462,7 @@ class WeeklyStage(WeeklyTask, ChurnStage):
                 week = self.done(tx, snapshot) or self.do(tx, snapshot)
             except NoCohort:
                 continue
-            RecordTarget(self.stage, str(snapshot)).write(tx, self._alone(snapshot).fingerprint(), week, 0)
+            RecordTarget(self.flow, self.stage, str(snapshot)).write(tx, self._alone(snapshot).fingerprint(), week, 0)
             told.append(week)
         if not told:
             raise NoCohort(f"None of the {self.weeks} weeks up to {self.week()} has a customer who paid before it.")
@@ -472,7 +472,7 @@ class WeeklyStage(WeeklyTask, ChurnStage):
     def forget(self) -> None:
         record = self.record()
         for snapshot in record.details["snapshots"] if record else ():
-            RecordTarget(self.stage, snapshot).forget()
+            RecordTarget(self.flow, self.stage, snapshot).forget()
         super().forget()
 
     def _alone(self, snapshot: date) -> WeeklyStage:

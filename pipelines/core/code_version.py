@@ -25,7 +25,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipelines.core.python_source import (
-    Chain, Class, Function, Module, Origin, Reader, Scan, Scope, Use, chain_of, parameters, targets,
+    Chain,
+    Class,
+    Function,
+    Module,
+    Origin,
+    Reader,
+    Scan,
+    Scope,
+    Use,
+    chain_of,
+    parameters,
+    targets,
 )  # fmt: skip
 from pipelines.core.statements import tokens
 

@@ -43,6 +43,20 @@ class WarehouseUnreachable(PipelineError):
     exit_code = 35  # scheduling_error: nothing could be looked at
 
 
+class MigrationFailed(PipelineError):
+    """A revision of the schema cannot be applied; the database is as it was."""
+
+    exit_code = 35
+    time_may_mend = False
+
+
+class UnknownRevision(PipelineError):
+    """The database's schema is newer than the code."""
+
+    exit_code = 35
+    time_may_mend = False
+
+
 class GateFailed(PipelineError):
     """Data broke a rule: production was not touched, the evidence is kept."""
 

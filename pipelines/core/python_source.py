@@ -565,7 +565,7 @@ class Reader:
             case "attrgetter" | "methodcaller":
                 for value in literal:
                     self.scan.attributes.update(value.split("."))
-                if len(literal) < len(node.args) and function == "attrgetter" or not literal:
+                if (len(literal) < len(node.args) and function == "attrgetter") or not literal:
                     self.scan.attributes.add("*")
             case "import_module" | "__import__" | "resolve_name" | "run_module" | "run_path":
                 self.scan.module_calls.append(node)
@@ -701,7 +701,7 @@ class Reader:
             self.in_text = before
 
     def annotated(self, node: ast.AnnAssign) -> None:
-        if self.scope.kind == "class" or self.owner is not None and self.scope is self.top:
+        if self.scope.kind == "class" or (self.owner is not None and self.scope is self.top):
             special = ast.dump(node.annotation)
             self.out.append(f"<Field {[each for each in ('ClassVar', 'InitVar', 'KW_ONLY') if each in special]}>")
         elif node.value is None:

@@ -55,5 +55,6 @@ def require_columns(tx: Connection) -> None:
     if problems:
         raise GateFailed(
             f"raw.BT_CRYPTO_TRANSACTION_HISTORY breaks rule {'; '.join(problems)}. "
-            "Production was not touched. Give the table its shape back (sql/schema/02_raw_history.sql) and run again."
+            "Production was not touched. "
+            "Give the table its shape back (sql/migrations/0001_baseline/02_raw_history.sql) and run again."
         )

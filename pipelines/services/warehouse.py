@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -16,8 +13,8 @@ from psycopg import conninfo
 from psycopg.rows import dict_row
 
 from pipelines.core.errors import MissingInput, PipelineError, UsageError, WarehouseUnreachable
-from pipelines.core.statements import SQL_DIR, query
-from pipelines.services import embedded
+from pipelines.core.statements import query
+from pipelines.services import embedded, migrations
 from pipelines.services.settings import settings
 
 Connection = psycopg.Connection[dict[str, Any]]
@@ -98,7 +95,7 @@ def migrated(session_name: str = "") -> Connection:
     settings().make_home()
     connection = connect(session_name)
     try:
-        _bring_up_schema(connection)
+        migrations.bring_up(connection)
     except BaseException:
         connection.close()
         raise
@@ -114,7 +111,7 @@ def reader(session_name: str = "") -> Connection | None:
     if not is_made():
         return None
     connection = connect(session_name)
-    if not _is_brought_up(connection):
+    if not migrations.is_current(connection):
         connection.close()
         return None
     connection.execute("SET default_transaction_read_only = on")
@@ -126,7 +123,8 @@ def reading() -> Iterator[Connection]:
     """A connection that cannot write, for who only looks; it makes no database and no table.
 
     Raises:
-        MissingInput: nothing has run yet.
+        MissingInput: nothing has run yet, or the schema is older than the code.
+        UnknownRevision: the schema is newer than the code.
         WarehouseUnreachable: the database is away, or refuses.
     """
     if not is_made():
@@ -134,6 +132,7 @@ def reading() -> Iterator[Connection]:
     try:
         with connect() as connection:
             connection.execute("SET default_transaction_read_only = on; SET lock_timeout = '5s'")
+            migrations.require_current(connection)
             yield connection
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
         raise MissingInput(NOTHING_YET) from None
@@ -141,36 +140,6 @@ def reading() -> Iterator[Connection]:
         raise WarehouseUnreachable("Somebody has locked a table that is to be read. Try again in a while.") from None
     except psycopg.Error as error:
         raise WarehouseUnreachable(f"PostgreSQL refuses, or has gone: {str(error).strip()}") from error
-
-
-@lru_cache
-def schema_files() -> tuple[Path, ...]:
-    return tuple(sorted((SQL_DIR / "schema").glob("*.sql")))
-
-
-def _is_brought_up(connection: Connection) -> bool:
-    return bool(one(connection, "is_whole", {})["whole"])
-
-
-def _bring_up_schema(connection: Connection) -> None:
-    """Create what is missing; nothing is ever dropped. One row tells that there is nothing to do."""
-    wanted = hashlib.sha256(b"\0".join(path.read_bytes() for path in schema_files())).hexdigest()
-    version = "SELECT sha256 FROM ops.schema_version"
-    with suppress(psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
-        row = connection.execute(version).fetchone()
-        if row and row["sha256"] == wanted and one(connection, "is_whole", {})["whole"]:
-            return
-    try:
-        with connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(hashtext('kpi-delivery schema'))")
-            for path in schema_files():
-                connection.execute(query(f"schema/{path.stem}"))
-            connection.execute(query("note_schema_version"), {"sha256": wanted})
-    except psycopg.Error as error:
-        raise WarehouseUnreachable(
-            f"The tables of sql/schema/ could not be made: {str(error).strip()}. "
-            "The user needs CREATE on the database, and on the schemas raw, staging, prod, dqm, features and ops."
-        ) from error
 
 
 @contextmanager

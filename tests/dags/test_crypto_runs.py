@@ -174,13 +174,13 @@ def test_rows_that_arrive_between_two_tasks_belong_to_the_next_run(dags: Dags, h
         " INSERT INTO raw.bt_crypto_transaction_history"
         " (site_id, user_id, purchase_date, crypto_type, purchase_price, purchase_units)"
         " VALUES ('CHILE', 1, '5/9/2023', 'BTC', 1, 1); RETURN NULL; END $$;"
-        " CREATE TRIGGER arrive AFTER INSERT OR UPDATE ON ops.stage_records"
+        " CREATE TRIGGER arrive AFTER INSERT OR UPDATE ON ops.materializations"
         " FOR EACH STATEMENT EXECUTE FUNCTION arrive()"
     )
     try:
         run = dags.run(DAG, "2023-09-05")
     finally:
-        history.execute("DROP TRIGGER arrive ON ops.stage_records")
+        history.execute("DROP TRIGGER arrive ON ops.materializations")
     assert (run.state, run.ran()) == ("success", list(CRYPTO[1:]))
     assert dags.run(DAG, "2023-09-05").states["ge_validate_raw"] == "failed", "the next run sees them"
     history.execute("DELETE FROM raw.bt_crypto_transaction_history WHERE site_id = 'CHILE'")

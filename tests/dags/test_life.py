@@ -223,7 +223,9 @@ def test_a_day_is_triggered_watched_broken_repaired_and_cleared(airflow: Airflow
 
 
 def record(airflow: Airflow, stage: str) -> Any:
-    asked = airflow.warehouse.execute("SELECT max(finished_at) AS at FROM ops.stage_records WHERE stage = %s", (stage,))
+    asked = airflow.warehouse.execute(
+        "SELECT max(finished_at) AS at FROM ops.materializations WHERE stage = %s", (stage,)
+    )
     return asked.fetchone()["at"]  # type: ignore[index]
 
 

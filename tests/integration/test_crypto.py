@@ -46,7 +46,7 @@ def empty(servers: Servers) -> Iterator[None]:
     """No row of an earlier test."""
     with servers.warehouse() as warehouse:
         warehouse.execute(f"TRUNCATE {HISTORY}, prod.bt_crypto_events, dqm.dq_runs, dqm.bt_crypto_events_rejects")
-        warehouse.execute("TRUNCATE ops.stage_records, staging.snapshot, staging.bt_crypto_transaction_history")
+        warehouse.execute("TRUNCATE ops.materializations, staging.snapshot, staging.bt_crypto_transaction_history")
     yield
 
 
@@ -104,7 +104,7 @@ def test_postgresql_restarted_in_the_middle_of_a_merge(servers: Servers, warehou
     assert "Traceback" not in ended[0].said
     with servers.warehouse("postgres") as admin:
         assert count(admin, "prod.bt_crypto_events") == 0
-        assert count(admin, "ops.stage_records", "stage = 'merge_to_prod'") == 0
+        assert count(admin, "ops.materializations", "stage = 'merge_to_prod'") == 0
         admin.execute("DROP FUNCTION public.wait CASCADE")
         done = run(servers)
         assert done.code == 0, done.said
@@ -132,7 +132,7 @@ def test_who_may_do_what(servers: Servers, warehouse: psycopg.Connection[Any]) -
     fill(warehouse, 5)
     with servers.warehouse("reader") as reader:
         assert count(reader, HISTORY) == 5
-        assert count(reader, "ops.stage_records") == 0
+        assert count(reader, "ops.materializations") == 0
         for statement in ("DELETE FROM prod.bt_crypto_events", "CREATE TABLE prod.mine ()", "CREATE SCHEMA mine"):
             with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
                 reader.execute(statement)

@@ -1,1 +1,0 @@
-DELETE FROM ops.stage_records WHERE stage = %(stage)s AND key = %(key)s;
