@@ -2,12 +2,12 @@
 
 ``render`` walks the classes of a root task's stages, makes one operator per stage with the stage's task id, and wires
 the edges: no database, no file, no heavy import. When a task runs, its operator asks Luigi for that one stage with the
-run's date and params, sees that what comes before it is done, and does it; or nothing, where it is done already.
+run's date and params, sees that what comes before it is current, and runs it; or nothing, where it is current already.
+The tasks of a DAG run are one run in the ledger: it holds what each of them saw of the sources.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,22 +21,16 @@ from airflow.sdk import DAG, Asset, BaseOperator, Context, CronTriggerTimetable,
 from airflow.sdk.bases.skipmixin import SkipMixin
 from airflow.sdk.exceptions import AirflowFailException
 
+from pipelines.core import results
 from pipelines.core.errors import GateFailed, PipelineError, UsageError
-from pipelines.core.stage import (
-    DateParameter,
-    Goal,
-    OneOf,
-    Stage,
-    Versions,
-    WholeNumber,
-    begin_run,
-    in_order,
-    part_of_run,
-)
+from pipelines.core.ledger import Engine
+from pipelines.core.parameters import DateParameter, OneOf, WholeNumber
+from pipelines.core.run import Run
+from pipelines.core.stage import Goal, Stage, in_order
 from pipelines.services.settings import settings
 
 log = logging.getLogger(__name__)
-SEEN = "seen"  # XCom: the versions of the sources that the tasks of this run have seen so far
+AnyStage = Stage[Any]
 DEFAULTS = {
     "retries": 2,
     "retry_delay": timedelta(seconds=30),
@@ -91,11 +85,11 @@ def _schedule(schedule: str | Sequence[str] | None) -> CronTriggerTimetable | li
 
 
 def _operator(
-    root: type[Goal], stage: type[Stage], stages: Sequence[type[Stage]], params: Sequence[str]
+    root: type[Goal], stage: type[AnyStage], stages: Sequence[type[AnyStage]], params: Sequence[str]
 ) -> StageOperator:
     followers = [each for each in stages if stage in each.after]
-    kind = BranchOperator if any(map(_may_be_unwanted, followers)) else StageOperator
-    joins = any(map(_may_be_unwanted, stage.after))
+    kind = BranchOperator if any(map(_may_be_skipped, followers)) else StageOperator
+    joins = any(map(_may_be_skipped, stage.after))
     return kind(
         task_id=stage.stage,
         root=root,
@@ -103,12 +97,12 @@ def _operator(
         on_success_callback=None if stage.afterwards is Stage.afterwards else do_afterwards,
         outlets=[Asset(name) for name in stage.makes],
         trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS if joins else TriggerRule.ALL_SUCCESS,
-        doc_md="\n\n".join([cleandoc(stage.__doc__ or ""), *(f"- `{file}`" for file in stage.code)]),
+        doc_md=cleandoc(stage.__doc__ or ""),
     )
 
 
-def _may_be_unwanted(stage: type[Stage]) -> bool:
-    return stage.wanted is not Stage.wanted
+def _may_be_skipped(stage: type[AnyStage]) -> bool:
+    return stage.should_run is not Stage.should_run
 
 
 def _param(root: type[Goal], name: str) -> Param:
@@ -126,9 +120,9 @@ def _param(root: type[Goal], name: str) -> Param:
     return Param(None, description=parameter.description, **schema)
 
 
-def _doc(root: type[Goal], stages: Sequence[type[Stage]], doc: str) -> str:
+def _doc(root: type[Goal], stages: Sequence[type[AnyStage]], doc: str) -> str:
     """What the DAG is for, and the picture of the flow."""
-    depth: dict[type[Stage], int] = {}
+    depth: dict[type[AnyStage], int] = {}
     for stage in stages:
         depth[stage] = 1 + max((depth[before] for before in stage.after), default=0)
     steps = [" | ".join(each.stage for each in stages if depth[each] == step) for step in sorted({*depth.values()})]
@@ -150,37 +144,57 @@ class StageOperator(BaseOperator):
         self.root, self.takes = root, takes
 
     def execute(self, context: Context) -> dict[str, Any]:
-        with _plainly(), self.part_of_run(context) as (seen, stages, stage):
+        with self.part_of_run(context) as (run, stages, stage):
+            run.begin()
             if _was_cleared(context, self.retries or 0):
-                stage.forget()
-            ran = not stage.is_done()
-            if ran:
-                _require(stage)
-                _perform(stage)
-            else:
-                self.log.info("Nothing to do: %s was done for %s on its inputs as they are.", stage.stage, stage.key)
-            told = {"stage": stage.stage, "key": stage.key, "ran": ran, **_facts(stage)}
-            self.log.info("%s", ", ".join(f"{name}: {value}" for name, value in told.items()))
-            context["ti"].xcom_push(SEEN, json.loads(json.dumps(seen, default=str)))
+                stage.forget(run.connection)
+            ran = _execute(stage)
+            facts = {"stage": stage.stage, "key": stage.key, "ran": ran, **_facts(stage)}
+            self.log.info("%s", ", ".join(f"{name}: {value}" for name, value in facts.items()))
             for asset in self.outlets:
-                extra = {"date": str(stages[-1].date), **_lineage(stage), **told, **stage.told_of(asset.name)}
+                extra = {"date": str(stages[-1].date), **_lineage(stage), **facts, **stage.describe(asset.name)}
                 context["outlet_events"][asset].extra.update(extra)
-            unwanted = [each.stage for each in stages if stage in each.requires() and not each.wanted()]
-        self.go_on(context, told, unwanted)
-        return told
+            following = [each for each in stages if stage in each.requires()]
+            skipped = [each.stage for each in following if not each.should_run()]
+            if len(skipped) == len(following):
+                run.finish()
+        self.go_on(context, facts, skipped)
+        return facts
 
-    def go_on(self, context: Context, told: dict[str, Any], unwanted: Sequence[str]) -> None:
+    def go_on(self, context: Context, facts: dict[str, Any], skipped: Sequence[str]) -> None:
         """What follows is run."""
 
     @contextmanager
-    def part_of_run(self, context: Context) -> Iterator[tuple[dict[str, Versions], list[Stage], Stage]]:
-        """What the run has seen so far, its stages, and the one of this task."""
-        told = context["ti"].xcom_pull(task_ids=sorted(self.upstream_task_ids), key=SEEN) or []
-        with part_of_run({task: versions for seen in told if seen for task, versions in seen.items()}) as seen:
-            root = self.root(date=run_date(context), **self._given(context["params"]))
-            begin_run(root)
+    def part_of_run(self, context: Context) -> Iterator[tuple[Run, list[AnyStage], AnyStage]]:
+        """The run that all tasks of a DAG run share, its stages, and the one of this task.
+
+        A foreseen error is shown in its own words, and tried again only where that may help; the last attempt ends the
+        run in the ledger.
+        """
+        run = None
+        try:
+            given = self._given(context["params"])
+            root = self.root(date=run_date(context), **given)
+            engine = Engine("airflow", self.dag_id, context["dag_run"].run_id)
+            run = Run(root.environment(), root.flow, self.root.__name__, root.date, root.given(), engine)
+            root.within(run).check()
             stages = root.stages()
-            yield seen, stages, next(each for each in stages if each.stage == self.task_id)
+            yield run, stages, next(each for each in stages if each.stage == self.task_id)
+        except PipelineError as error:
+            if error.time_may_mend and context["ti"].try_number <= context["ti"].max_tries:
+                raise
+            if run:
+                run.finish(error.outcome, error, error.exit_code)
+            if error.time_may_mend:
+                raise
+            raise AirflowFailException(str(error)) from None
+        except Exception as error:
+            if run and context["ti"].try_number > context["ti"].max_tries:
+                run.finish("failed", error, PipelineError.exit_code)
+            raise
+        finally:
+            if run:
+                run.close()
 
     def _given(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """The params as Luigi takes them; a whole number may come as 3.0."""
@@ -196,9 +210,9 @@ class BranchOperator(StageOperator, SkipMixin):
     ui_color = "#fef3e8"
     inherits_from_skipmixin = True
 
-    def go_on(self, context: Context, told: dict[str, Any], unwanted: Sequence[str]) -> None:
-        context["ti"].xcom_push("return_value", told)  # skipping raises
-        self.skip(context["ti"], [task for task in self.get_direct_relatives() if task.task_id in unwanted])
+    def go_on(self, context: Context, facts: dict[str, Any], skipped: Sequence[str]) -> None:
+        context["ti"].xcom_push("return_value", facts)  # skipping raises
+        self.skip(context["ti"], [task for task in self.get_direct_relatives() if task.task_id in skipped])
 
 
 def run_date(context: Context) -> date:
@@ -234,51 +248,18 @@ def do_afterwards(context: Context) -> None:
     """What a stage does once Airflow has taken its result, and told others of its data sets."""
     task = context["task"]
     assert isinstance(task, StageOperator)
-    with _plainly(), task.part_of_run(context) as (_, _, stage):
+    with task.part_of_run(context) as (_, _, stage):
         stage.afterwards()
 
 
-@contextmanager
-def _plainly() -> Iterator[None]:
-    """A foreseen problem is told in its own words, and tried again only where time may mend it."""
+def _execute(stage: AnyStage) -> bool:
+    """Runs it; a gate that fails says how to go on in Airflow, too: alone it would validate the same snapshot again."""
     try:
-        yield
-    except PipelineError as problem:
-        if problem.time_may_mend:
-            raise
-        raise AirflowFailException(str(problem)) from None
-    except SystemExit:
-        raise AirflowFailException("The setting or option that the line above names is wrong.") from None
-
-
-def _require(stage: Stage) -> None:
-    """See that what comes before a stage is done, on the inputs as this run saw them.
-
-    Airflow may run tasks of two runs in turn, as a backfill does. What such a run has overwritten, the rows in staging,
-    say, is made again first; what was never done, or of other inputs, is refused.
-    """
-    for before in stage.requires():
-        if before.is_done():
-            continue
-        if not before.fresh():
-            raise AirflowFailException(
-                f"{before.stage} is not done for {before.key} on its inputs as this run saw them: it has failed, was "
-                f"forgotten, or another run has done it since. Clear {before.stage} and what follows."
-            )
-        log.info("Another run has overwritten what %s made for %s: it is made again first.", before.stage, before.key)
-        for each in before.line():
-            if not each.is_done():
-                each.perform()
-
-
-def _perform(stage: Stage) -> None:
-    """Do it; a gate that fails tells how to go on in Airflow, too: alone it would judge the same snapshot again."""
-    try:
-        stage.perform()
-    except GateFailed as problem:
+        return stage.execute()
+    except GateFailed as error:
         snapshot = next((each.stage for each in reversed(stage.line()) if not each.inputs()), stage.stage)
         raise GateFailed(
-            f"{problem}\n  In Airflow: then clear {snapshot}, which takes a new snapshot, and what follows; or trigger "
+            f"{error}\n  In Airflow: then clear {snapshot}, which takes a new snapshot, and what follows; or trigger "
             f"the DAG with the param date={stage.date}. on_invalid is a param, too."
         ) from None
 
@@ -288,16 +269,17 @@ def _was_cleared(context: Context, retries: int) -> bool:
     return bool(context["ti"].max_tries > retries)
 
 
-def _facts(stage: Stage) -> dict[str, Any]:
-    """What the record of a stage tells in plain values: counts, paths, decisions."""
-    record = stage.record()
-    return {name: value for name, value in record.details.items() if _is_plain(value)} if record else {}
+def _facts(stage: AnyStage) -> dict[str, Any]:
+    """The plain values of a stage's result: counts, paths, decisions."""
+    left = stage.materialization()
+    found = results.encode(left.result) if left else {}
+    return {name: value for name, value in found.items() if _is_plain(value)}
 
 
-def _lineage(stage: Stage) -> dict[str, Any]:
-    """What the records of all stages before this one tell: which snapshot, which model version."""
+def _lineage(stage: AnyStage) -> dict[str, Any]:
+    """The plain values of the results of all stages before this one: which snapshot, which model version."""
     return {name: value for each in stage.line()[:-1] for name, value in _facts(each).items()}
 
 
 def _is_plain(value: object) -> bool:
-    return isinstance(value, (bool, int, float, str, type(None)))
+    return isinstance(value, (bool, int, float, str))

@@ -9,11 +9,16 @@ import subprocess
 import sys
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from pipelines.core.errors import Interrupted, PipelineError, WarehouseUnreachable
+from pipelines.core.errors import Interrupted, PipelineError, UsageError, WarehouseUnreachable
 from pipelines.services import console
+
+if TYPE_CHECKING:
+    from pipelines.core.stage import Stage
+    from pipelines.services.warehouse import Connection
 
 
 def _day(text: str) -> date:
@@ -23,11 +28,26 @@ def _day(text: str) -> date:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date: write YYYY-MM-DD") from None
 
 
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     main = argparse.ArgumentParser(prog="python -m pipelines", description=__doc__)
     commands = main.add_subparsers(dest="command", required=True)
     commands.add_parser("status", help="last runs of both flows, production, models, drift")
+    runs = commands.add_parser("runs", help="the ledger: runs, how they ended, and how long they took")
+    runs.add_argument("--flow", choices=("crypto", "churn"), default=None, help="runs of this flow only")
+    runs.add_argument("--failed", action="store_true", help="runs that failed, were refused or lost")
+    runs.add_argument("--limit", type=_count, default=20, metavar="N", help="the newest N; default: 20")
+    show = runs.add_subparsers(dest="runs_command").add_parser("show", help="one run, stage by stage")
+    show.add_argument("run_id", metavar="ID", help="its id, or how it begins or ends")
+    why = commands.add_parser("why", help="why a stage is stale: what changed since it was made")
+    why.add_argument("stage", metavar="STAGE", help="its name, as runs show it; options of its root task may follow")
+    why.add_argument("--date", type=_day, default=None, help="run date, YYYY-MM-DD; default: today")
     commands.add_parser("psql", help="open the database in psql; what follows goes to psql", add_help=False)
     rejects = commands.add_parser("rejects", help="why the runs of a date rejected rows")
     rejects.add_argument("--date", type=_day, default=None, help="run date, YYYY-MM-DD; default: today")
@@ -73,6 +93,115 @@ def status(options: argparse.Namespace) -> None:  # noqa: ARG001
         churn.show_status(connection)
 
 
+def runs(options: argparse.Namespace) -> None:
+    """The newest runs of the ledger; or one of them."""
+    from pipelines.core import ledger
+    from pipelines.services import warehouse
+
+    with warehouse.reading() as connection:
+        if options.runs_command:
+            _show_run(connection, options.run_id)
+            return
+        found = ledger.runs(connection, options.flow, options.failed, options.limit)
+    columns = [("id", "left"), ("started", "left"), ("root task", "left"), ("for", "left"), ("by", "left"),
+               ("outcome", "left"), ("took", "right"), ("usually", "right"), ("ran", "right"),
+               ("skipped", "right")]  # fmt: skip
+    shown = [
+        (str(run["run_id"])[-8:], console.moment(run["started_at"]), run["root_task"], str(run["run_date"]),
+         run["engine"], run["outcome"] or "at work", _seconds(run["seconds"]), _seconds(run["usual_seconds"]),
+         str(run["ran"]), str(run["skipped"]))
+        for run in found
+    ]  # fmt: skip
+    console.grid("Runs, the newest first (usually: the median of the last ten that had work to do)", columns, shown)
+    console.result("One of them: python -m pipelines runs show ID" if found else "There is no such run.")
+
+
+def _show_run(connection: Connection, part: str) -> None:
+    from pipelines.core import ledger
+
+    found = ledger.find_run(connection, part)
+    if len(found) != 1:
+        many = "more than one run has" if found else "no run has"
+        raise UsageError(f"{part!r}: {many} an id that begins or ends so. `python -m pipelines runs` lists them.")
+    run = found[0]
+    started_by = run["engine"] + (f" ({run['dag_id']}, {run['dag_run_id']})" if run["dag_id"] else "")
+    rows = [
+        ("run", str(run["run_id"])), ("root task", f"{run['root_task']} of the {run['flow']} flow"),
+        ("parameters", ", ".join(f"{name}={value}" for name, value in run["parameters"].items())),
+        ("started", f"{console.moment(run['started_at'])} by {started_by} on {run['host']}"),
+        ("version of the project", run["project_version"]),
+        ("ended", console.moment(run["finished_at"]) if run["finished_at"] else "not yet"),
+        ("outcome", run["outcome"] or "at work"),
+    ]  # fmt: skip
+    if run["exit_code"] is not None:
+        rows.append(("exit code", str(run["exit_code"])))
+    console.table("Run", rows, values="left")
+    columns = [("stage", "left"), ("of", "left"), ("outcome", "left"), ("took", "right"), ("usually", "right"),
+               ("counts", "left")]  # fmt: skip
+    stages = ledger.stages_of(connection, run["run_id"])
+    shown = [
+        (each["stage"], each["key"], each["outcome"], _seconds(each["seconds"] or None),
+         _seconds(each["usual_seconds"]), console.in_words(each["result"] or {}))
+        for each in stages
+    ]  # fmt: skip
+    console.grid("Its stages (usually: the median of the last ten times before)", columns, shown)
+    for error in dict.fromkeys(each["error"] for each in [*stages, run] if each["error"]):
+        console.result(error)
+
+
+def _seconds(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds:.1f} s"
+
+
+def why(options: argparse.Namespace) -> None:
+    """Why a stage is stale."""
+    import pipelines  # noqa: F401 - its tasks register themselves
+    from pipelines.core.why import causes
+
+    for stage in _stages_named(options.stage, options.date, options.others):
+        found = causes(stage)
+        if not found:
+            made = stage.materialization()
+            when = f": made {console.moment(made.finished_at)} by run {str(made.run_id)[-8:]}" if made else ""
+            console.result(f"{stage.stage} of {stage.flow} ({stage.key}) is current{when}.")
+            continue
+        columns = [("stage", "left"), ("what", "left"), ("which", "left"), ("was", "left"), ("is", "left")]
+        rows = [(each.stage, each.kind, each.name, each.was, each.now) for each in found]
+        console.grid(f"{stage.stage} of {stage.flow} ({stage.key}) is stale: changed since it was made", columns, rows)
+
+
+def _stages_named(name: str, day: date | None, options: list[str]) -> list[Stage[Any]]:
+    """The stages of a name, one per flow, with the options that a user typed for their root task."""
+    import luigi
+
+    from pipelines.core.stage import stages
+
+    found = [each for each in stages() if each.stage == name]
+    if not found:
+        names = ", ".join(sorted({each.stage for each in stages()}))
+        raise UsageError(f"{name} is no stage. Choose one of {names}.")
+    tasks: list[Stage[Any]] = []
+    for kind in found:
+        known = dict(kind.get_params())
+        given: dict[str, Any] = {"date": day}
+        words = list(options)
+        while words:
+            option = words.pop(0)
+            parameter = known.get(option.removeprefix("--").replace("-", "_"))
+            if not option.startswith("--") or parameter is None:
+                raise UsageError(f"{option} is no option of {name}, which takes {_options_of(known)}.")
+            is_flag = isinstance(parameter, luigi.BoolParameter)
+            if not is_flag and not words:
+                raise UsageError(f"{option}: its value is missing.")
+            given[option.removeprefix("--").replace("-", "_")] = True if is_flag else parameter.parse(words.pop(0))
+        tasks.append(kind(**given))
+    return tasks
+
+
+def _options_of(parameters: dict[str, Any]) -> str:
+    return ", ".join(f"--{name.replace('_', '-')}" for name in parameters)
+
+
 def rejects(options: argparse.Namespace) -> None:
     """Why rows of a date were rejected."""
     from pipelines.crypto import report
@@ -109,17 +238,26 @@ def models(options: argparse.Namespace) -> None:
     report.roll_back(options.model) if options.models_command else report.show_models()
 
 
-COMMANDS = {"status": status, "rejects": rejects, "forget": forget, "seed": seed, "models": models}
+COMMANDS = {
+    "status": status,
+    "runs": runs,
+    "why": why,
+    "rejects": rejects,
+    "forget": forget,
+    "seed": seed,
+    "models": models,
+}
 
 
 def main() -> int:
     """Run a command; the exit code is 0, or that of the problem."""
-    options, for_psql = parser().parse_known_args()
-    if for_psql and options.command != "psql":
-        parser().error(f"unrecognized arguments: {' '.join(for_psql)}")
+    options, others = parser().parse_known_args()
+    options.others = others
+    if others and options.command not in ("psql", "why"):
+        parser().error(f"unrecognized arguments: {' '.join(options.others)}")
     try:
         if options.command == "psql":
-            return psql([each for each in for_psql if each != "--"])
+            return psql([each for each in options.others if each != "--"])
         COMMANDS[options.command](options)
         return 0
     except KeyboardInterrupt:

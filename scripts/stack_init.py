@@ -27,8 +27,7 @@ def main() -> int:
     """Make what is missing; the exit code is 0, or that of the problem."""
     try:
         make_databases(os.environ["ADMIN_DSN"], {role: os.environ[f"{role.upper()}_DB_PASSWORD"] for role in ROLES})
-        warehouse.connection()  # makes the tables
-        warehouse.close()
+        warehouse.migrated().close()  # makes the tables
         make_buckets()
     except PipelineError as problem:
         console.error(problem)

@@ -59,7 +59,7 @@ class FlowTask(luigi.Task):
     )
     quiet = luigi.BoolParameter(significant=False, description="print errors only")
 
-    _run: Run | None = None
+    _run = cast("Run | None", None)  # annotated, it would be a parameter
 
     @classmethod
     def environment(cls) -> Environment:
@@ -80,9 +80,12 @@ class FlowTask(luigi.Task):
     def flow_run(self) -> Run:
         """The run that this task is a part of; one that is in no run, or in one that has ended, starts another."""
         if self._run is None or self._run.has_ended:
-            given = {name: str(value) for name, value in self.param_kwargs.items() if value is not None}
-            self._run = Run(self.environment(), self.flow, type(self).__name__, self.date, given)
+            self._run = Run(self.environment(), self.flow, type(self).__name__, self.date, self.given())
         return self._run
+
+    def given(self) -> dict[str, str]:
+        """Its parameters as the ledger keeps them."""
+        return {name: str(value) for name, value in self.param_kwargs.items() if value is not None and name != "quiet"}
 
     def within(self: Task, run: Run) -> Task:
         """This task as a part of a run."""
@@ -223,7 +226,7 @@ class Stage(FlowTask, Generic[R]):
     def made_from(self) -> dict[str, Any]:
         """What decides the result, as it is now: code, parameters, source versions, upstream fingerprints."""
         return {
-            "code": dict(self.flow_run.code_of(self.entry(), [each.entry() for each in _stages_of(self.flow)]).parts),
+            "code": dict(self.flow_run.code_of(self.entry(), [each.entry() for each in stages(self.flow)]).parts),
             "parameters": json.loads(json.dumps(self.parameters(), default=str)),
             "sources": json.loads(json.dumps(self.source_versions(), default=str)),
             "upstream": {f"{each.stage} {each.key}": each.fingerprint() for each in self.inputs()},
@@ -281,7 +284,8 @@ class Stage(FlowTask, Generic[R]):
         """
         with self.reported(), ending_failed(self.flow_run):
             self.flow_run.begin()
-            self.execute()
+            if self.execute():
+                self.afterwards()
 
     def execute(self) -> bool:
         """Does the work unless the stage is current, within a run that has begun; whether there was work to do."""
@@ -290,11 +294,9 @@ class Stage(FlowTask, Generic[R]):
         run.pins.pop(self._pin, None)  # an earlier stage of this run may have changed what was there when it began
         if self.is_current():
             run.note_stage(self.stage, self.key, "skipped", source_versions=run.pins.get(self._pin))
-            self.afterwards()
             return False
         self._restore_upstream()
         self.perform()
-        self.afterwards()
         return True
 
     def perform(self) -> None:
@@ -473,11 +475,11 @@ def _subclasses(kind: type[Each]) -> Iterator[type[Each]]:
         yield from _subclasses(each)
 
 
-def _stages_of(flow: str) -> list[type[Stage[Any]]]:
-    """The classes of a flow's stages: those that have a name."""
+def stages(flow: str | None = None) -> list[type[Stage[Any]]]:
+    """The classes of the project's stages, or of a flow's: those that have a name."""
     return [
         each for each in _subclasses(Stage)
-        if getattr(each, "flow", None) == flow and "stage" in vars(each) and each.__module__.startswith("pipelines.")
+        if "stage" in vars(each) and each.__module__.startswith("pipelines.") and flow in (None, each.flow)
     ]  # fmt: skip
 
 

@@ -271,7 +271,7 @@ class NotifySuccess(CryptoStage[Notified]):
         from pipelines.services import notifications
 
         merged = self.result_of(MergeToProd)
-        return notifications.send(f"Crypto events of {self.date} are in production", merged.in_words())
+        return Notified(notifications.send(f"Crypto events of {self.date} are in production", merged.in_words()))
 
 
 class CryptoMerge(CryptoTask, Goal):

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from pipelines.core.errors import PipelineError, UsageError
-from pipelines.core.results import Notified
 from pipelines.services import console
 from pipelines.services.settings import settings
 
 
-def send(title: str, body: str) -> Notified:
-    """Sends a message to every channel; to standard output where there is none.
+def send(title: str, body: str) -> str:
+    """Sends a message to every channel, or to standard output where there is none; returns where it went.
 
     Raises:
         PipelineError: a channel did not take the message. No address is shown: it may hold a password.
@@ -19,14 +18,14 @@ def send(title: str, body: str) -> Notified:
     channels = _channels()
     if not channels:
         console.result(f"{title}\n{body}")
-        return Notified("standard output")
+        return "standard output"
     silent = [number for number, channel in enumerate(channels, 1) if not channel.notify(title=title, body=body)]
     if silent:
         raise PipelineError(
             f"NOTIFY_URLS: entry {', '.join(map(str, silent))} did not take the message. The data is in place; look at "
             "the address, its network and its password, and run again."
         )
-    return Notified(f"{len(channels)} channels")
+    return f"{len(channels)} channels"
 
 
 def check() -> None:

@@ -1,0 +1,73 @@
+"""Why a stage is stale: what changed since its materialization."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.core.stage import Stage
+
+KINDS = {"code": "code", "parameters": "parameter", "sources": "source version", "upstream": "upstream stage"}
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One thing that makes a stage stale.
+
+    Attributes:
+        stage: the stale stage; one before the one that was asked about makes that one stale, too.
+        kind: function, SQL file, parameter, source version, upstream stage, or materialization.
+        name: which one.
+        was, now: its value then and now; empty where it was not there.
+    """
+
+    stage: str
+    kind: str
+    name: str
+    was: str
+    now: str
+
+
+def causes(stage: Stage[Any]) -> list[Cause]:
+    """All that makes a stage stale, and the stages before it, first to last; empty where it is current.
+
+    Raises:
+        PipelineError: it cannot be known.
+    """
+    found: list[Cause] = []
+    with stage.flow_run.environment.explained(stage.stage):
+        for each in stage.line():
+            found += _causes_of(each)
+    return found
+
+
+def _causes_of(stage: Stage[Any]) -> Iterator[Cause]:
+    connection = stage.flow_run.reader()
+    if connection is None:
+        yield Cause(stage.stage, "materialization", stage.key, "", "nothing has run yet")
+        return
+    if not stage.should_run():
+        return
+    left = stage.materialization()
+    if left is None:
+        yield Cause(stage.stage, "materialization", stage.key, "", "there is none that this code can read")
+        return
+    now = stage.made_from()
+    for part, kind in KINDS.items():
+        before: Mapping[str, Any] = left.made_from.get(part, {})
+        for name in sorted({*before, *now[part]}):
+            if before.get(name) != now[part].get(name):
+                yield Cause(stage.stage, _kind(kind, name), name, _text(before.get(name)), _text(now[part].get(name)))
+    if left.fingerprint == stage.fingerprint() and not stage.exists(connection):
+        yield Cause(stage.stage, "materialization", stage.key, "there", "gone, or overwritten by another run")
+
+
+def _kind(kind: str, name: str) -> str:
+    if kind != "code":
+        return kind
+    return "SQL file" if name.endswith(".sql") else "function"
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)[:60]
