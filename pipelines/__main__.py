@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pipelines.core.stage import Stage
     from pipelines.services.warehouse import Connection
 
+NOTHING_PENDING = "The database is at revision {} already: nothing to do."
+
 
 def _day(text: str) -> date:
     try:
@@ -56,6 +58,8 @@ def parser() -> argparse.ArgumentParser:
     what = forget.add_mutually_exclusive_group(required=True)
     what.add_argument("--date", type=_day, help="the stages of this run date")
     what.add_argument("--source", type=Path, metavar="FILE", help="the load of this file")
+    migrate = commands.add_parser("migrate", help="apply the pending revisions of the schema; a run does it, too")
+    migrate.add_argument("--sql", action="store_true", help="print their SQL, for a DBA, and change nothing")
     commands.add_parser("seed", help="load the churn files as they are into raw.*, for SQL")
     models = commands.add_parser("models", help="versions of the models, their metrics, who is production")
     go_back = models.add_subparsers(dest="models_command").add_parser(
@@ -224,6 +228,23 @@ def forget(options: argparse.Namespace) -> None:
             repair.forget_source(connection, options.source)
 
 
+def migrate(options: argparse.Namespace) -> None:
+    """Apply the pending revisions of the schema, or print their SQL."""
+    from pipelines.services import migrations, warehouse
+
+    with warehouse.connect() as connection:
+        before = migrations.revision(connection)
+        if options.sql:
+            console.result(migrations.print_sql(connection) or f"-- {NOTHING_PENDING.format(migrations.head())}")
+        elif not migrations.bring_up(connection):
+            console.result(NOTHING_PENDING.format(migrations.head()))
+        elif before == migrations.head():
+            console.result(f"The database is at revision {before}; what was missing was created again.")
+        else:
+            was = f"at revision {before}" if before else "before the first revision"
+            console.result(f"The database was {was}; it is at revision {migrations.head()} now.")
+
+
 def seed(options: argparse.Namespace) -> None:  # noqa: ARG001
     """Load the churn files for people who look with SQL."""
     from pipelines.churn import report
@@ -239,14 +260,9 @@ def models(options: argparse.Namespace) -> None:
 
 
 COMMANDS = {
-    "status": status,
-    "runs": runs,
-    "why": why,
-    "rejects": rejects,
-    "forget": forget,
-    "seed": seed,
-    "models": models,
-}
+    "status": status, "runs": runs, "why": why, "rejects": rejects, "forget": forget, "migrate": migrate,
+    "seed": seed, "models": models,
+}  # fmt: skip
 
 
 def main() -> int:

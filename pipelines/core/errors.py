@@ -50,8 +50,8 @@ class MigrationFailed(PipelineError):
     time_may_mend = False
 
 
-class UnknownRevision(PipelineError):
-    """The database's schema is newer than the code."""
+class SchemaMismatch(PipelineError):
+    """The schema of the database is newer than the code; or older, where it is only read."""
 
     exit_code = 35
     time_may_mend = False

@@ -123,8 +123,8 @@ def reading() -> Iterator[Connection]:
     """A connection that cannot write, for who only looks; it makes no database and no table.
 
     Raises:
-        MissingInput: nothing has run yet, or the schema is older than the code.
-        UnknownRevision: the schema is newer than the code.
+        MissingInput: nothing has run yet.
+        SchemaMismatch: the schema is newer than the code, or older.
         WarehouseUnreachable: the database is away, or refuses.
     """
     if not is_made():

