@@ -25,12 +25,12 @@ TOKEN = re.compile(
 )
 COMMENT_ENDS = re.compile(r"/\*|\*/")
 # Words whose case never matters. Others may name a column of the result, and engines keep the case of those.
-KEYWORDS = frozenset(
-    "all analyze and any as asc between by case conflict copy create cross cube delete desc distinct do drop else end "
-    "except exists false for from full group having if ilike in inner insert intersect into is join lateral left like "
-    "limit lock not nothing null offset on or order outer over partition replace returning right select set similar "
-    "stdin stdout table then to true truncate union unique update using vacuum values view when where window with".split()
-)
+KEYWORDS = frozenset(re.findall(r"\w+", """
+    all analyze and any as asc between by case conflict copy create cross cube delete desc distinct do drop else end
+    except exists false for from full group having if ilike in inner insert intersect into is join lateral left like
+    limit lock not nothing null offset on or order outer over partition replace returning right select set similar
+    stdin stdout table then to true truncate union unique update using vacuum values view when where window with
+"""))  # fmt: skip
 
 
 @lru_cache
