@@ -22,6 +22,7 @@ from unittest import mock
 from benchmarks import churn_others as others
 from pipelines.churn import cleaning, features, synthetic
 from pipelines.churn.declaration import CATEGORIES, NUMERIC
+from pipelines.core.statements import text
 from pipelines.services.artifacts import Place
 
 TODAY = date(2019, 6, 1)  # the first day after the generated payments
@@ -57,7 +58,7 @@ def ours_on_spark(root: Path, folder: Path, cutoff: date) -> None:
     store = Place(str(folder))
     told = clean(root, store)
     with features.on_spark(store, told["folder"]) as ask:
-        ask("features", features.bound(cutoff, told["known_until"]), folder / "ours_on_spark.parquet")
+        ask(text("churn/features"), features.bound(cutoff, told["known_until"]), folder / "ours_on_spark.parquet")
 
 
 def pyspark(root: Path, folder: Path, cutoff: date) -> None:
@@ -146,7 +147,7 @@ def prepared(root: Path, folder: Path) -> tuple[Place, dict[str, Any], Path]:
         cutoff = TODAY - timedelta(days=features.LABEL_DAYS)
         frame = features.read(store, features.frame(store, made, "bench", cutoff))
         with features.on_duckdb(store, made["folder"]) as ask:
-            active = ask("active", {"cutoff": cutoff, "until": TODAY})
+            active = ask(text("churn/active"), {"cutoff": cutoff, "until": TODAY})
         training.dataset(store, "dataset.parquet", frame, active)
         told.write_text(json.dumps(made), encoding="utf-8")
     return store, json.loads(told.read_text(encoding="utf-8")), folder / "dataset.parquet"

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow
 
 from pipelines.churn import cleaning, features, sources
+from pipelines.core.statements import text
 from pipelines.services.artifacts import Place
 
 TODAY = date(2019, 6, 30)
@@ -70,16 +71,16 @@ class Cleaned:
     def active(self, cutoff: date, until: date) -> set[int]:
         """Who paid from a cutoff on, before a day."""
         with features.engine(self.store, self.told["folder"]) as ask:
-            return set(ask("active", {"cutoff": cutoff, "until": until})["customer_id"].to_pylist())
+            return set(ask(text("churn/active"), {"cutoff": cutoff, "until": until})["customer_id"].to_pylist())
 
 
 def csv_text(table: str, rows: Rows, header: Sequence[str] | None = None) -> bytes:
     """A file as Python's csv module writes it; None is an empty value."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(HEADERS[table] if header is None else header)
     writer.writerows(rows)
-    return text.getvalue().encode()
+    return buffer.getvalue().encode()
 
 
 def write_files(folder: Path, **given: Rows | bytes | None) -> Place:

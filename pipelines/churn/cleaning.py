@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.churn import sources
 from pipelines.churn.sources import BadFile, Outcome, Source
+from pipelines.core import statements
 from pipelines.services.artifacts import Place
 
 if TYPE_CHECKING:
@@ -56,10 +57,11 @@ def clean(
                 until = sources.known_until(connection.table(source.table), source.days, today)
                 known[source.file] = str(until) if until else None
             account.append(outcome)
-        told["users"] = _write(connection, "users", store, folder)
-        _write(connection, "visits", store, folder)
-        _write(connection, "balances", store, folder)
-        _write(connection, "evaluate" if sources.EVALUATE.file in files else "no_evaluate", store, folder, "evaluate")
+        told["users"] = _write(connection, statements.text("churn/users"), "users", store, folder)
+        _write(connection, statements.text("churn/visits"), "visits", store, folder)
+        _write(connection, statements.text("churn/balances"), "balances", store, folder)
+        evaluate = "churn/evaluate" if sources.EVALUATE.file in files else "churn/no_evaluate"
+        _write(connection, statements.text(evaluate), "evaluate", store, folder)
         duplicates = sum(_duplicates(connection, each) for each in sources.SOURCES[1:] if each.file in files)
     latest = max(day for day in known.values() if day)
     return {
@@ -113,17 +115,15 @@ def _load(connection: duckdb.DuckDBPyConnection, source: Source, path: Path, max
     return outcome
 
 
-def _write(
-    connection: duckdb.DuckDBPyConnection, query: str, store: Place, folder: str, name: str | None = None
-) -> int:
-    """A clean table from a query over the files; returns its rows."""
-    connection.sql((sources.SQL_DIR / f"{query}.sql").read_text(encoding="utf-8")).create_view(f"clean_{query}")
-    with store.writing(f"{folder}/{name or query}.parquet") as target:
-        return _write_parquet(connection, f"clean_{query}", target)
+def _write(connection: duckdb.DuckDBPyConnection, text: str, name: str, store: Place, folder: str) -> int:
+    """Writes a clean table, the result of a query over the files; returns its rows."""
+    connection.sql(text).create_view(f"clean_{name}")
+    with store.writing(f"{folder}/{name}.parquet") as target:
+        return _write_parquet(connection, f"clean_{name}", target)
 
 
 def _write_parquet(connection: duckdb.DuckDBPyConnection, name: str, target: Path) -> int:
-    text = (sources.SQL_DIR / "write_parquet.sql").read_text(encoding="utf-8")
+    text = statements.text("churn/write_parquet")
     return int(connection.execute(text, {"name": name, "path": str(target)}).fetchall()[0][0])
 
 

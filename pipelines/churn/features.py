@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.churn import sources
 from pipelines.churn.declaration import FEATURES
+from pipelines.core import statements
 from pipelines.core.errors import PipelineError
 from pipelines.services.artifacts import Place
 from pipelines.services.settings import settings
@@ -97,7 +98,7 @@ def frame(store: Place, clean: Mapping[str, Any], version: str, cutoff: date) ->
     name = f"{clean['folder']}/features-{version[:12]}-{cutoff}.parquet"
     if not store.exists(name):
         with engine(store, clean["folder"]) as ask, store.writing(name) as path:
-            ask("features", bound(cutoff, clean["known_until"]), path)
+            ask(statements.text("churn/features"), bound(cutoff, clean["known_until"]), path)
     return name
 
 
@@ -154,8 +155,8 @@ def runs_on_spark(payments_bytes: int) -> bool:
 
 @contextmanager
 def engine(store: Place, folder: str) -> Iterator[Any]:
-    """A function over the clean tables, on DuckDB or Spark: ``ask(query, values)`` gives an Arrow table,
-    ``ask(query, values, path)`` leaves it as Parquet."""
+    """A function over the clean tables, on DuckDB or Spark: ``ask(text, values)`` returns an Arrow table,
+    ``ask(text, values, path)`` writes it as Parquet."""
     if runs_on_spark(store.size(f"{folder}/payments.parquet")):
         with on_spark(store, folder) as ask:
             yield ask
@@ -175,8 +176,7 @@ def on_duckdb(store: Place, folder: str) -> Iterator[Any]:
             path = local.enter_context(store.local(f"{folder}/{table}.parquet"))
             connection.read_parquet(str(path)).create_view(table)
 
-        def ask(query: str, values: Mapping[str, Any], into: Path | None = None) -> pyarrow.Table | None:
-            text = (sources.SQL_DIR / f"{query}.sql").read_text(encoding="utf-8")
+        def ask(text: str, values: Mapping[str, Any], into: Path | None = None) -> pyarrow.Table | None:
             found = connection.sql(text, params=dict(values))
             return found.to_arrow_table() if into is None else found.to_parquet(str(into), compression="snappy")
 
@@ -193,17 +193,17 @@ def on_spark(store: Place, folder: str) -> Iterator[Any]:
     for table in TABLES:
         session.read.parquet(spark.url(store.at(f"{folder}/{table}.parquet"))).createOrReplaceTempView(table)
 
-    def ask(query: str, values: Mapping[str, Any], into: Path | None = None) -> pyarrow.Table | None:
+    def ask(text: str, values: Mapping[str, Any], into: Path | None = None) -> pyarrow.Table | None:
         import pyarrow.parquet
 
-        found = session.sql(in_sparks_words(query), args=dict(values)).toArrow()
+        found = session.sql(in_sparks_words(text), args=dict(values)).toArrow()
         return found if into is None else pyarrow.parquet.write_table(found, into, compression="snappy")
 
     yield ask
 
 
-def in_sparks_words(query: str) -> str:
-    """The text of ``sql/churn/<query>.sql`` in Spark's dialect; values stay parameters."""
+def in_sparks_words(text: str) -> str:
+    """Translates SQL from DuckDB's dialect to Spark's; values stay parameters."""
     import sqlglot
     from sqlglot import exp
 
@@ -213,5 +213,4 @@ def in_sparks_words(query: str) -> str:
             return exp.Anonymous(this="ELEMENT_AT", expressions=[node.this, *node.expressions])
         return node
 
-    text = (sources.SQL_DIR / f"{query}.sql").read_text(encoding="utf-8")
     return sqlglot.parse_one(text, read="duckdb").transform(from_one).sql(dialect="spark", comments=False)

@@ -12,8 +12,8 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.core import statements
 from pipelines.core.errors import MissingInput, PipelineError
-from pipelines.core.statements import ROOT
 from pipelines.services.artifacts import Place
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from pipelines.services.warehouse import Connection
 
-SQL_DIR = ROOT / "sql" / "churn"
 MAX_HEADER_BYTES = 1 << 16
 MAX_LINE_BYTES = 1 << 30  # beyond any line that DuckDB takes
 MONTHS = 12  # months back of which a file may tell; what is further back is not needed
@@ -222,7 +221,7 @@ def connect(scratch: Path) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config={
         "memory_limit": MEMORY, "temp_directory": str(scratch), "autoinstall_known_extensions": "false",
     })  # fmt: skip
-    connection.execute((SQL_DIR / "values.sql").read_text(encoding="utf-8"))
+    connection.execute(statements.text("churn/values"))
     return connection
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.churn import sources
 from pipelines.churn.declaration import FEATURES, NUMERIC
+from pipelines.core import statements
 from pipelines.core.errors import PipelineError
 from pipelines.services.artifacts import Place
 
@@ -48,7 +48,7 @@ def dataset(store: Place, name: str, frame: pyarrow.Table, active: pyarrow.Table
     connection = duckdb.connect()
     connection.register("frame", frame)
     connection.register("active", active)
-    labelled = connection.sql((sources.SQL_DIR / "label_training.sql").read_text(encoding="utf-8")).to_arrow_table()
+    labelled = connection.sql(statements.text("churn/label_training")).to_arrow_table()
     held_out = labelled["holdout"].to_numpy()
     labels = labelled["label"].to_numpy()
     require_enough(labels[~held_out], labels[held_out])

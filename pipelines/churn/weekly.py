@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pipelines.churn import features, sources
+from pipelines.churn import features
 from pipelines.churn.declaration import FEATURES
 from pipelines.churn.features import CHURN_DAYS
+from pipelines.core import statements
 from pipelines.core.statements import query
 from pipelines.services.artifacts import Place
 from pipelines.services.warehouse import Connection, one
@@ -50,15 +51,16 @@ def label(store: Place, clean: Mapping[str, Any], frame: pyarrow.Table, snapshot
 
     until = snapshot + timedelta(days=CHURN_DAYS)
     with features.engine(store, clean["folder"]) as ask:
-        active = ask("active", {"cutoff": snapshot, "until": until})
+        active = ask(statements.text("churn/active"), {"cutoff": snapshot, "until": until})
     connection = duckdb.connect()
     connection.register("frame", frame)
     connection.register("active", active)
     with store.local(f"{clean['folder']}/evaluate.parquet") as path:
         connection.read_parquet(str(path)).create_view("evaluate")
         passed = until <= date.fromisoformat(clean["last_day"]) + timedelta(days=1)
-        text = (sources.SQL_DIR / "label_weekly.sql").read_text(encoding="utf-8")
-        return connection.sql(text, params={"snapshot": snapshot, "passed": passed}).to_arrow_table()
+        return connection.sql(
+            statements.text("churn/label_weekly"), params={"snapshot": snapshot, "passed": passed}
+        ).to_arrow_table()
 
 
 def copy(tx: Connection, statement: str, table: pyarrow.Table) -> None:

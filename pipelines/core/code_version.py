@@ -492,6 +492,7 @@ class _Closure:
         self.queue: list[tuple[tuple[Any, ...], Class | None]] = []
         self.seen: set[tuple[tuple[Any, ...], Class | None]] = set()
         self.modules: set[Module] = set()
+        self.importers: set[Module] = set()  # of those, the modules whose imports were followed
         self.whole: set[Module] = set()
         self.reachable: set[Class] = set()
         self.touched: set[Class] = set()
@@ -539,16 +540,19 @@ class _Closure:
         self._reach(module)
         self._add(("unit", module, name))
 
-    def _reach(self, module: Module) -> None:
+    def _reach(self, module: Module, with_imports: bool = True) -> None:
         """A module of which something is used: what it does at import is done, too, and in the packages around it."""
-        if module in self.modules:
+        if module in self.modules and (not with_imports or module in self.importers):
             return
         self.modules.add(module)
+        if with_imports:
+            self.importers.add(module)
         code = self.code
+        for each in module.classes.values():
+            if not self._is_stage(each):  # an object of another stage is only made where its class is named
+                self._make_reachable(each)
         if module.effects:
             self._add(("effects", module, ""))
-        for origin in module.side_imports():
-            self._import(origin)
         for name, nodes in module.bindings.items():
             if any(self._registers(module, each) for node in nodes for each in getattr(node, "decorator_list", ())):
                 self._take(module, name)
@@ -556,9 +560,11 @@ class _Closure:
             if any(self._registers(module, decorator) for decorator in each.node.decorator_list):
                 self._touch(each)
                 self._take_all(each)
-        around = code.module(module.name.rpartition(".")[0]) if "." in module.name else None
-        if around is not None and code.is_followed(around.name):
-            self._reach(around)
+        for origin in module.imported if with_imports else ():
+            self._import(origin)
+        package = module.name.rpartition(".")[0]
+        if code.is_followed(package) and (around := code.module(package)) is not None:
+            self._reach(around, with_imports=False)  # it may import all of the project: a catalogue
 
     def _registers(self, module: Module, decorator: ast.expr) -> bool:
         """Whether a decorator of ours may keep what it decorates: it is an attribute, or refers to a constant."""
@@ -595,8 +601,7 @@ class _Closure:
         for each in self.code.mro(of)[1:]:
             if isinstance(each, Class):
                 self._touch(each)
-        stage = of in self.code.mro(self.concrete) if self.concrete else False
-        stage = stage or bool(self.kin.intersection(self.code.mro(of)))
+        stage = self._is_stage(of)
         if stage or self.code.is_exception(of):
             self._add(("header", of, ""))  # its attributes count where they are asked for
             if not stage:
@@ -606,6 +611,11 @@ class _Closure:
         if self.code.is_called_from_outside(of):
             self._take_all(of)
         self._take_dunders(of)
+
+    def _is_stage(self, of: Class) -> bool:
+        """Whether a class is the stage's own, or a stage as well."""
+        mro = self.code.mro
+        return self.concrete is not None and (of in mro(self.concrete) or not self.kin.isdisjoint(mro(of)))
 
     def _make_reachable(self, of: Class) -> None:
         if of in self.reachable:

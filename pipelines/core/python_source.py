@@ -7,7 +7,6 @@ errors and log lines. Nothing is imported or run.
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -113,7 +112,7 @@ class Module:
         self.source = source
         self.names_own_file = b"__file__" in source
         self.imports: dict[str, list[Origin]] = {}
-        self.import_words: list[tuple[str, Origin]] = []  # each import, and the word that its uses have in the text
+        self.imported: list[Origin] = []  # every module that is imported, whatever is used of it
         self.stars: list[str] = []
         self.bindings: dict[str, list[ast.stmt]] = {}
         self.classes: dict[str, Class] = {}
@@ -149,12 +148,12 @@ class Module:
         for name, origin in imported_names(self, statement):
             if name == "*":
                 self.stars.append(origin.module)
+                self.imported.append(Origin(origin.module, None))
             else:
                 self.imports.setdefault(name, []).append(origin)
-                self.import_words.append((name, origin))
+                self.imported.append(origin)
         if isinstance(statement, ast.Import):
-            dotted = [alias.name for alias in statement.names if "." in alias.name and not alias.asname]
-            self.import_words += [(name, Origin(name, None)) for name in dotted]
+            self.imported += [Origin(alias.name, None) for alias in statement.names]
 
     def _read_statement(self, statement: ast.stmt) -> None:
         names: set[str] = set()
@@ -183,13 +182,6 @@ class Module:
             self.bindings.setdefault(name, []).append(statement)
         if acts:
             self.effects.append(statement)
-
-    def side_imports(self) -> Iterator[Origin]:
-        """Imports whose name the module never uses: they are there for what importing does."""
-        text = self.source.decode("utf-8", "replace")
-        for word, origin in self.import_words:
-            if len(re.findall(rf"\b{re.escape(word)}\b", text)) <= 1:
-                yield origin
 
 
 def leaves(statement: ast.stmt) -> Iterator[ast.stmt]:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from pipelines.churn import features, synthetic
 from pipelines.churn.declaration import FEATURES
+from pipelines.core.statements import text
 from pipelines.services.artifacts import Place
 from tests.churn_code.customers import CUTOFFS, extracts, frame_of
 from tests.churn_files import TODAY, clean, clean_place, days_from
@@ -43,9 +44,9 @@ def test_spark_and_duckdb_answer_the_same(spark: Any, data: st.DataObject) -> No
     active = {"cutoff": cutoff, "until": cutoff + timedelta(days=30)}
     folder = made.told["folder"]
     with features.on_duckdb(made.store, folder) as ask:
-        expected = [ask("features", values), ask("active", active)]
+        expected = [ask(text("churn/features"), values), ask(text("churn/active"), active)]
     with features.on_spark(made.store, folder) as ask:
-        found = [ask("features", values), ask("active", active)]
+        found = [ask(text("churn/features"), values), ask(text("churn/active"), active)]
     assert found[0].to_pylist() == made.frame(cutoff).to_pylist()
     for ours, theirs in zip(expected, found, strict=True):
         assert theirs.schema.names == ours.schema.names
@@ -63,7 +64,7 @@ def test_spark_and_duckdb_answer_the_same_where_every_feature_tells_something(
     synthetic.generate(tmp_path / "files", 300)
     made = clean_place(Place(str(tmp_path / "files")), tmp_path / "store")
     with features.on_spark(made.store, made.told["folder"]) as ask:
-        found = ask("features", features.bound(cutoff, made.told["known_until"]))
+        found = ask(text("churn/features"), features.bound(cutoff, made.told["known_until"]))
     expected = made.frame(cutoff)
     assert found.to_pydict() == expected.to_pydict()
     if cutoff == CUTOFF:

@@ -11,16 +11,12 @@ import sqlglot
 
 from pipelines.churn import features, weekly
 from pipelines.churn.declaration import CATEGORIES, FEATURES, NUMERIC
-from pipelines.churn.sources import SQL_DIR
+from pipelines.core.statements import text
 from pipelines.services.warehouse import Connection
 from tests.churn_files import clean
 
 NAMES = [feature.name for feature in FEATURES]
 SNAPSHOT = date(2019, 6, 1)
-
-
-def text(name: str) -> str:
-    return (SQL_DIR / f"{name}.sql").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -37,7 +33,7 @@ def test_names_are_unique_and_numbers_come_before_words() -> None:
 
 
 def test_the_sql_computes_the_declared_features_in_their_order() -> None:
-    query = sqlglot.parse_one(text("features"), read="duckdb")
+    query = sqlglot.parse_one(text("churn/features"), read="duckdb")
     assert query.named_selects == ["customer_id", *NAMES, "last_payment_date", "last_login_date"]
 
 
@@ -55,13 +51,13 @@ def test_the_table_has_a_column_for_each_feature_of_its_type(tx: Connection) -> 
 
 
 def test_features_are_copied_in_the_order_of_the_declaration() -> None:
-    (columns,) = re.findall(r"\((.*?)\) FROM STDIN", text("copy_features"), re.DOTALL)
+    (columns,) = re.findall(r"\((.*?)\) FROM STDIN", text("churn/copy_features"), re.DOTALL)
     wanted = ["customer_id", "snapshot_date", *NAMES, "last_payment_date", "last_login_date", "labeled_churn"]
     assert re.findall(r"\w+", columns) == wanted
 
 
 def test_features_are_read_in_the_order_of_the_declaration() -> None:
-    (columns,) = re.findall(r"SELECT (.*?),\s+left\(", text("read_features"), re.DOTALL)
+    (columns,) = re.findall(r"SELECT (.*?),\s+left\(", text("churn/read_features"), re.DOTALL)
     assert re.findall(r"\w+", columns) == ["customer_id", "snapshot_date", *NAMES, "labeled_churn"]
 
 

@@ -16,6 +16,7 @@ from sklearn.metrics import roc_auc_score
 
 from pipelines.churn import cleaning, features, sources, synthetic, training
 from pipelines.churn.declaration import NUMERIC
+from pipelines.core.statements import text
 from pipelines.services.artifacts import Place
 from tests.churn import GOOD, World
 
@@ -56,7 +57,7 @@ def data(state: Path, tmp_path_factory: pytest.TempPathFactory) -> Data:  # noqa
     clean = cleaning.clean(Place(str(folder / "files")), files, store, "clean", SNAPSHOT, 0.1)
     frame = features.read(store, features.frame(store, clean, "of the tests", CUTOFF))
     with features.engine(store, clean["folder"]) as ask:
-        active = ask("active", {"cutoff": CUTOFF, "until": SNAPSHOT})
+        active = ask(text("churn/active"), {"cutoff": CUTOFF, "until": SNAPSHOT})
     training.dataset(store, "dataset.parquet", frame, active)
     return Data(features.read(store, "dataset.parquet"), folder / "store" / "dataset.parquet")
 
