@@ -195,14 +195,6 @@ class Gate(CryptoStage):
     def still_there(self) -> bool:
         return self.of_snapshot_in_staging()
 
-    def is_done(self) -> bool:
-        from pipelines.services import expectations
-
-        if done := super().is_done():
-            return done
-        expectations.load_early()  # it will be needed, and the database has work to do before
-        return False
-
     def url(self) -> str:
         """Where Great Expectations finds the tables; its import, which imports SQLAlchemy, must have ended."""
         from pipelines.services import expectations, warehouse
