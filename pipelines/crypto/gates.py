@@ -96,8 +96,8 @@ def _judge(
     title = f"{suite} {snapshot['snapshot_id']}"
     quarantine = policy.on_invalid == "quarantine" and may_set_aside
     with docs.writing_folder() as site:
-        judgement = expectations.judge(url, suites, site, title)
-        failures = judgement.failures
+        result = expectations.validate(url, suites, site, title)
+        failures = result.failures
         # What the raw gate has set aside stays as it is, whatever the second gate finds.
         names_rows = quarantine or (failures and policy.on_invalid == "halt")
         reasons = _reject(tx, snapshot, row_rules, "quarantined") if names_rows else []
@@ -112,7 +112,7 @@ def _judge(
             tx.execute(query("crypto/set_aside"), snapshot)
             tx.execute(query("crypto/leave_out_astray"), snapshot)
         told = [(reason["reason"], f"{reason['rows']:,}", reason["first"]) for reason in reasons]
-        data_docs.write_front_page(site, title, _in_words(outcome, judged, rejected), judgement, told)
+        data_docs.write_front_page(site, title, _in_words(outcome, judged, rejected), result, told)
     tx.execute(query("crypto/note_dq_run"), {
         **snapshot, "suite_name": suite, "on_invalid": policy.on_invalid, "outcome": outcome, "docs_path": docs.url,
         "rows_judged": judged, "rows_rejected": rejected,
@@ -139,9 +139,9 @@ def _why_halt(
 ) -> list[str]:
     """What stops the load, a line each; empty where it may go on."""
     explained = {reason["reason"] for reason in reasons}
-    unexplained = [failure for failure in failures if failure.reason not in explained]
+    unexplained = [failure for failure in failures if failure.reject_code not in explained]
     if not quarantine or unexplained:
-        told = [f"{failure.reason} {failure.said}" for failure in unexplained]
+        told = [f"{failure.reject_code} {failure.message}" for failure in unexplained]
         return told + _counted(reasons)
     rejected, judged = counts["rejected"], counts["judged"]
     if rejected and rejected >= policy.max_reject_share * judged:
