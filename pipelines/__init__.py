@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from pipelines.churn.tasks import (
 )
 from pipelines.core.stage import Root
 from pipelines.crypto.tasks import CryptoBackfill, CryptoMerge, CryptoPipeline
+from pipelines.services import console
 
 __all__ = [
     "Churn",
@@ -30,6 +32,9 @@ __all__ = [
     "CryptoPipeline",
     "Everything",
 ]
+
+if "luigi.cmdline" in sys.modules:  # imported by the command alone
+    console.tame_luigi(__all__)
 
 
 class Everything(Root):

@@ -37,10 +37,9 @@ _pinned: dict[str, Versions] = {}
 _began: dict[str, datetime] = {}  # by flow: when this run took its lock, by the clock of the database
 
 
-if "luigi.cmdline" in sys.modules:  # imported by the command alone
-    console.tame_luigi()
-    if not luigi.configuration.get_config().has_option("core", "local_scheduler"):  # not typed in our root
-        luigi.configuration.add_config_path(str(Path(__file__).resolve().parents[2] / "luigi.cfg"))
+# Under the command alone, and only where it was not typed in our root.
+if "luigi.cmdline" in sys.modules and not luigi.configuration.get_config().has_option("core", "local_scheduler"):
+    luigi.configuration.add_config_path(str(Path(__file__).resolve().parents[2] / "luigi.cfg"))
 
 
 class Refusal:

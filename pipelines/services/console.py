@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -140,23 +140,27 @@ class _PlainFailures(logging.Filter):
         return not isinstance(problem, (PipelineError, SystemExit))  # who exits has told why
 
 
-def tame_luigi() -> None:
-    """Let the command ``luigi`` tell foreseen problems without a traceback."""
+def tame_luigi(tasks: Sequence[str]) -> None:
+    """Lets the command ``luigi`` print foreseen problems without a traceback.
+
+    Args:
+        tasks: the names that a user may type, for the message about a misspelt one.
+    """
     logging.getLogger("luigi-interface").addFilter(_PlainFailures())
-    sys.excepthook = _plain_end
+    sys.excepthook = partial(_plain_end, tasks)
 
 
-def _plain_end(kind: type[BaseException], problem: BaseException, trace: TracebackType | None) -> None:
+def _plain_end(
+    tasks: Sequence[str], kind: type[BaseException], problem: BaseException, trace: TracebackType | None
+) -> None:
     """How the command ends by an exception that nobody has caught."""
     from luigi.task_register import TaskClassNotFoundException
 
     if issubclass(kind, KeyboardInterrupt):
         raise refused(Interrupted("Interrupted. What had begun was rolled back; run again to go on."))
     if issubclass(kind, TaskClassNotFoundException):
-        import pipelines
-
         name = str(problem).removeprefix("No task ").split(".")[0]
-        raise refused(UsageError(f"{name} is no task. Choose one of {', '.join(pipelines.__all__)}."))
+        raise refused(UsageError(f"{name} is no task. Choose one of {', '.join(tasks)}."))
     sys.__excepthook__(kind, problem, trace)
 
 
