@@ -20,7 +20,7 @@ $(VENV)/.ready: requirements/bootstrap.txt requirements/dev.txt
 	  { echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv"; exit 2; }
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements/dev.txt
-	@$(BIN)/python -c 'import pathlib, site; pathlib.Path(site.getsitepackages()[0], "kpi-delivery.pth").write_text(f"{pathlib.Path.cwd()}\nimport scripts.airflow_home\n")'
+	@$(BIN)/python -c 'import pathlib, site; pathlib.Path(site.getsitepackages()[0], "kpi-delivery.pth").write_text(f"{pathlib.Path.cwd()}\n")'
 	@touch $@
 
 setup: $(VENV)/.ready  ## make .venv from the hash-locked requirements

@@ -71,6 +71,8 @@
               # Nixpkgs sets them for building packages: slow imports, and a hash seed that hides what depends on the order of a set.
               unset PYTHONPATH PYTHONHASHSEED SOURCE_DATE_EPOCH
               export SSL_CERT_FILE="''${SSL_CERT_FILE:-''${NIX_SSL_CERT_FILE:-${pkgs.cacert}/etc/ssl/certs/ca-bundle.crt}}"
+              # Where `airflow` looks for its settings, which `make airflow` or `python -m scripts.airflow_home` writes there.
+              export AIRFLOW_HOME="''${AIRFLOW_HOME:-''${STATE_DIR:-$PWD/.state}/airflow}"
               # Made by another Python than this one, or its Python was garbage-collected: make makes it anew.
               [ "$KPI_VENV/bin/python" -ef "$PYTHON" ] || rm -rf "$KPI_VENV"
               ${systemHook}

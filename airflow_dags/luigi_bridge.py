@@ -9,10 +9,12 @@ The tasks of a DAG run are one run in the ledger: it holds what each of them saw
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from inspect import cleandoc
+from pathlib import Path
 from typing import Any
 
 import luigi
@@ -43,6 +45,26 @@ DEFAULTS = {
 # When a DAG file is parsed ----------------------------------------------------------------------------------------
 
 
+def require_home() -> None:
+    """Refuses Airflow's defaults, which are those of a shell that never named a home.
+
+    Airflow would then take ``~/airflow``: another database, other DAGs and another zone than ``make airflow``. Where
+    AIRFLOW_HOME is set, or Airflow's own settings name this folder as the DAGs folder, somebody has chosen.
+
+    Raises:
+        UsageError: with the line that names the home.
+    """
+    if os.environ.get("AIRFLOW_HOME"):
+        return
+    from airflow.sdk.configuration import conf
+
+    if Path(conf.get("core", "dags_folder")).resolve() != Path(__file__).resolve().parent:
+        raise UsageError(
+            "AIRFLOW_HOME is not set: Airflow would use ~/airflow, with settings that are not those of this project. "
+            'Type: export AIRFLOW_HOME="$(python -m scripts.airflow_home)"'
+        )
+
+
 def render(
     root: type[Goal],
     dag_id: str,
@@ -59,6 +81,7 @@ def render(
         schedule: a cron expression in the project's zone, or the names of data sets: when all of them were updated.
         params: the parameters of the root task that a person may set when triggering a run.
     """
+    require_home()
     stages = in_order(root.last, lambda stage: stage.after)
     with DAG(
         dag_id,

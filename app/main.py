@@ -1,10 +1,17 @@
 """The app: score customers, look at models, at drift, and at why rows were rejected. It reads, and runs no stage."""
 
+from collections.abc import Callable, Mapping
+
 import streamlit as st
 
 from app import drift, model, quality, score, showing
 
-PAGES = {"Score": score.page, "Model": model.page, "Drift": drift.page, "Data quality": quality.page}
+PAGES: Mapping[str, Callable[[], None]] = {
+    "Score": score.page,
+    "Model": model.page,
+    "Drift": drift.page,
+    "Data quality": quality.page,
+}
 WIDE = ("Drift", "Data quality")  # reports and tables of others
 
 # In the address as ?page=…: a page can be sent to somebody.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import streamlit as st
@@ -12,7 +13,7 @@ from pipelines.churn import answers, explain, registry
 from pipelines.churn.registry import Version
 from pipelines.services import console
 
-METRICS = {
+METRICS: Mapping[str, tuple[str, str]] = {
     "roc_auc": ("AUC", "higher is better; 0.5 is a coin"),
     "brier": ("Brier score", "mean squared error of the probability; lower is better"),
     "precision_top_decile": (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -21,7 +21,7 @@ BLUE, ORANGE = "#0072b2", "#d55e00"  # told apart by those who see colours other
 # What a spreadsheet would run: at the start of a value, or where one would split it whose separator is a semicolon.
 FORMULA = r"(^|[;\t\r\n])([\s\p{Z}\p{Cf}\x00-\x1f\x85]*[=+\-@＝＋－＠]|[\t\r\n])"
 MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]<>#!|$~"})
-WHAT_TO_CHECK = {
+WHAT_TO_CHECK: Mapping[type[PipelineError], str] = {
     TrackingUnreachable: "Is MLflow up? On a laptop it is a file in `STATE_DIR`; in the stack `make ps` tells.",
     WarehouseUnreachable: "Is PostgreSQL up? `POSTGRES_DSN` names it; in the stack `make ps` tells.",
 }

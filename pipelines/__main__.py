@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,12 +79,14 @@ def psql(arguments: list[str]) -> int:
     with warehouse.migrated():
         pass  # the tables are there when psql opens
     parts = conninfo.conninfo_to_dict(warehouse.dsn())
+    secrets: dict[str, str] = {}
     for part, variable in (("password", "PGPASSWORD"), ("sslpassword", "PGSSLPASSWORD")):
         if secret := parts.pop(part, None):
-            os.environ[variable] = str(secret)
+            secrets[variable] = str(secret)
     where = conninfo.make_conninfo("", **parts)
     signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is psql's: it cancels a query there
-    return subprocess.run([warehouse.psql_program(), "-d", where, *arguments], check=False).returncode
+    command = [warehouse.psql_program(), "-d", where, *arguments]
+    return subprocess.run(command, env={**os.environ, **secrets}, check=False).returncode
 
 
 def status(options: argparse.Namespace) -> None:  # noqa: ARG001
@@ -259,7 +262,7 @@ def models(options: argparse.Namespace) -> None:
     report.roll_back(options.model) if options.models_command else report.show_models()
 
 
-COMMANDS = {
+COMMANDS: Mapping[str, Callable[[argparse.Namespace], None]] = {
     "status": status, "runs": runs, "why": why, "rejects": rejects, "forget": forget, "migrate": migrate,
     "seed": seed, "models": models,
 }  # fmt: skip

@@ -37,22 +37,32 @@ def main() -> int:
     """Let a local Airflow live until somebody ends it; the exit code is 0, or that of the problem."""
     for number in ENDS:
         signal.signal(number, _stop)
-    home = Path(os.environ["AIRFLOW_HOME"])
-    for name, value in airflow_home.variables(home, airflow_home.PORT).items():
+    home, port = airflow_home.path(), os.environ.get("AIRFLOW_PORT") or "8080"
+    for name, value in _environment(home, port).items():
         os.environ.setdefault(name, value)
     try:
         warehouse.dsn()  # one embedded PostgreSQL for all tasks, as long as Airflow is up
-        airflow_home.use_zone()
         airflow_home.make(home)
         with _alone(home):
             _end_leftovers(home)
-            _refuse_taken_port()
+            _refuse_taken_port(port)
             _live(home)
     except KeyboardInterrupt:
         return 0
     except PipelineError as problem:
         console.error(problem)
         return problem.exit_code
+
+
+def _environment(home: Path, port: str) -> dict[str, str]:
+    """What differs between two starts on one home; all else is in the home's ``airflow.cfg``."""
+    url = f"http://127.0.0.1:{port}"
+    return {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__API__PORT": port,
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+    }
 
 
 def _live(home: Path) -> NoReturn:
@@ -90,7 +100,7 @@ def _alone(home: Path) -> IO[str]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise AlreadyRunning(
-            f"Another `make airflow` is at work on {home}. Stop it, or choose another STATE_DIR."
+            f"Another `make airflow` is at work on {home}. Stop it, or set AIRFLOW_HOME to another folder."
         ) from None
     return lock
 
@@ -104,13 +114,13 @@ def _end_leftovers(home: Path) -> None:
                 _end_families([family])
 
 
-def _refuse_taken_port() -> None:
+def _refuse_taken_port(port: str) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", int(airflow_home.PORT) or -1))
+            probe.bind(("127.0.0.1", int(port) or -1))
         except (OSError, ValueError, OverflowError) as error:
-            raise UsageError(f"Port {airflow_home.PORT} cannot be used: {error}. AIRFLOW_PORT names another.") from None
+            raise UsageError(f"Port {port} cannot be used: {error}. AIRFLOW_PORT names another.") from None
 
 
 def _start(command: list[str], log: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:

@@ -28,7 +28,7 @@ class Meaning:
     down: str
 
 
-MEANINGS = {
+MEANINGS: Mapping[str, Meaning] = {
     registry.CHURN_MODEL: Meaning(
         "Probability to stay active", "that the customer pays again within 30 days", "stays", "leaves",
         "towards staying", "towards leaving",
@@ -161,8 +161,8 @@ def _background(written: bytes | None, added: Sum) -> Any:
 
 # Who paid lately, often and on many days, stays: log-odds per unit of log(1 + value). Of customers in the middle, three
 # in four stay.
-RULE = {"days_since_activity": -0.6, "active_days_60d": 0.7, "payments_30d": 0.3}
-MIDDLE = {"days_since_activity": 10.0, "active_days_60d": 6.0, "payments_30d": 3.0}
+RULE: Mapping[str, float] = {"days_since_activity": -0.6, "active_days_60d": 0.7, "payments_30d": 0.3}
+MIDDLE: Mapping[str, float] = {"days_since_activity": 10.0, "active_days_60d": 6.0, "payments_30d": 3.0}
 MIDDLE_LOG_ODDS = 1.1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 MOST = 1e9  # no amount or count of a customer is larger
@@ -96,8 +97,8 @@ FEATURES = (
     Feature("estado", "unknown", PERSON, "Province", "Where the customer lives.", choices=("unknown", *PROVINCES)),
 )
 # fmt: on
-DECLARED = {feature.name: feature for feature in FEATURES}
+DECLARED: Mapping[str, Feature] = {feature.name: feature for feature in FEATURES}
 NUMERIC = tuple(feature.name for feature in FEATURES if not feature.is_category)
 CATEGORIES = tuple(feature.name for feature in FEATURES if feature.is_category)
 # What of it decides results: words for people may change without a training.
-DECIDING = [(feature.name, feature.default) for feature in FEATURES]
+DECIDING = tuple((feature.name, feature.default) for feature in FEATURES)

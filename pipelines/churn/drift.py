@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pipelines.churn.declaration import CATEGORIES, NUMERIC
@@ -46,7 +47,7 @@ def compare(
     reference: pandas.DataFrame,
     sample: int,
     note: str = "",
-    unknown: Mapping[str, str] = {},
+    unknown: Mapping[str, str] = MappingProxyType({}),
     numeric: Sequence[str] = NUMERIC,
     categories: Sequence[str] = CATEGORIES,
 ) -> Drift:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from psycopg import sql
@@ -12,7 +13,7 @@ from pipelines.churn.sources import BadFile, Source
 from pipelines.services.artifacts import Place
 from pipelines.services.warehouse import Connection
 
-TYPES = {"BIGINT": "bigint", "DOUBLE": "numeric", "DATE": "date", "TIMESTAMP": "timestamp"}
+TYPES: Mapping[str, str] = {"BIGINT": "bigint", "DOUBLE": "numeric", "DATE": "date", "TIMESTAMP": "timestamp"}
 BLOCK = 1 << 20  # bytes
 
 

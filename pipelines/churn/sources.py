@@ -25,9 +25,17 @@ MAX_HEADER_BYTES = 1 << 16
 MAX_LINE_BYTES = 1 << 30  # beyond any line that DuckDB takes
 MONTHS = 12  # months back of which a file may tell; what is further back is not needed
 MEMORY = "600MB"  # of DuckDB; beyond it, it works on disk
-TYPES = {"id": "BIGINT", "day": "DATE", "amount": "DECIMAL(18,4)", "flag": "INTEGER", "text": "VARCHAR"}
-OTHER_FILES = {b"\x1f\x8b": "a gzip file", b"PK": "a zip file, or a workbook", b"PAR1": "a Parquet file",
-               b"\xff\xfe": "UTF-16 text", b"\xfe\xff": "UTF-16 text"}  # fmt: skip
+TYPES: Mapping[str, str] = {
+    "id": "BIGINT",
+    "day": "DATE",
+    "amount": "DECIMAL(18,4)",
+    "flag": "INTEGER",
+    "text": "VARCHAR",
+}
+OTHER_FILES: Mapping[bytes, str] = {
+    b"\x1f\x8b": "a gzip file", b"PK": "a zip file, or a workbook", b"PAR1": "a Parquet file",
+    b"\xff\xfe": "UTF-16 text", b"\xfe\xff": "UTF-16 text",
+}  # fmt: skip
 UNUSUAL = 0.01  # of the rows that a day has on average: a day with fewer is a slip of the pen, not where a file ends
 OUTCOMES = ("read", "missing", "unreadable", "rewritten")  # the digits of `problems`, as values.sql numbers them
 

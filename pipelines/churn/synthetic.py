@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -47,12 +48,12 @@ SEGMENT_SPENT = (420.0, 45.0, 850.0, 1_400.0, 120.0)
 CARDS = ("Credit Card", "Debit Card", "Account Money", "Other")
 CARD_SHARES = (0.34, 0.31, 0.27, 0.08)
 CARD_HAZARD = (-0.3, 0.0, 0.15, 0.5)
-INVESTMENT = {  # the first one invests; empty is a status, too
+INVESTMENT: Mapping[str, tuple[str, ...]] = {  # the first one invests; empty is a status, too
     "wallet": ("Investing", "Eligible", "Warmup", "Pending", ""),
     "bank": ("investing", "eligible", "non_eligible", "disabled", "banned", ""),
 }
-GENDERS = {"wallet": ("F", "M", ""), "bank": ("female", "male", "", "Unknown")}
-GENDER_SHARES = {"wallet": (0.47, 0.51, 0.02), "bank": (0.46, 0.49, 0.02, 0.03)}
+GENDERS: Mapping[str, tuple[str, ...]] = {"wallet": ("F", "M", ""), "bank": ("female", "male", "", "Unknown")}
+GENDER_SHARES: Mapping[str, tuple[float, ...]] = {"wallet": (0.47, 0.51, 0.02), "bank": (0.46, 0.49, 0.02, 0.03)}
 AGE_EDGES = (18, 26, 31, 36, 41, 56, 66)
 AGE_RANGES = (
     "01.Menor de 18 años",
@@ -96,8 +97,8 @@ PLACES = (  # city, province
 
 SOUND, NO_BUYER, NO_SUCH_DAY, NO_DATE, FAR_DATE, NO_SPENT, HALF_SPENT = range(7)  # what is wrong with a payment
 DAMAGED_SHARE = 0.0001
-DAMAGED_DATES = {NO_SUCH_DAY: "2019-02-30", NO_DATE: "n/a", FAR_DATE: "2091-01-01"}
-DAMAGED_SPENT = {NO_SPENT: "-", HALF_SPENT: "1e"}
+DAMAGED_DATES: Mapping[int, str] = {NO_SUCH_DAY: "2019-02-30", NO_DATE: "n/a", FAR_DATE: "2091-01-01"}
+DAMAGED_SPENT: Mapping[int, str] = {NO_SPENT: "-", HALF_SPENT: "1e"}
 
 
 @dataclass(frozen=True)
@@ -350,7 +351,7 @@ def _dates(people: People, second: Array, damaged: Array, with_time: bool) -> py
     return _damaged_text(text, damaged, DAMAGED_DATES)
 
 
-def _damaged_text(text: pyarrow.Array, damaged: Array, instead: dict[int, str]) -> pyarrow.Array:
+def _damaged_text(text: pyarrow.Array, damaged: Array, instead: Mapping[int, str]) -> pyarrow.Array:
     import pyarrow
     import pyarrow.compute as pc
 

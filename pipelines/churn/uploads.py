@@ -24,7 +24,7 @@ MOST_LISTED = 500  # problems; all are counted
 MOST_UNPACKED = 1 << 30  # bytes of the columns of a Parquet file
 PIECE_ROWS, PIECE_BYTES = 50_000, 4 << 20
 ID, FILE_ID = "customer_id", "cus_cust_id_buy"  # as the feature store has it; as the churn files have it
-MISSING = ["", "nan", "NaN", "NA", "N/A", "null", "NULL", "None", "<NA>"]
+MISSING = ("", "nan", "NaN", "NA", "N/A", "null", "NULL", "None", "<NA>")
 DELIMITERS = ",;\t|"
 NUMBER = r"^[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?0*\d{1,2})?|(?i:inf|infinity))$"
 

@@ -17,7 +17,9 @@ from tests.churn import World
 from tests.dags.running import Dags
 
 # Before anything imports Airflow: it reads its settings once.
-os.environ |= airflow_home.variables(settings().home / "airflow", "8080")
+os.environ["AIRFLOW_HOME"] = str(settings().home / "airflow")
+airflow_home.path().mkdir(parents=True)
+airflow_home.write_config(airflow_home.path())
 
 
 @pytest.fixture(scope="session")

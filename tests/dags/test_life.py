@@ -24,8 +24,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from pipelines.core.statements import ROOT
-from pipelines.services.settings import Settings, settings
-from scripts import airflow_home
+from pipelines.services.settings import Settings
 from scripts.browser import free_port
 from tests.churn import GOOD
 from tests.dags.running import ASSETS, CRYPTO, TRAINING
@@ -76,12 +75,11 @@ class Airflow:
         )  # fmt: skip
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """``airflow …``, in the environment that the .pth file of .venv gives it; again where SQLite was locked."""
-        home = airflow_home.variables(self.state / "airflow", str(self.port))
-        zone = {"AIRFLOW__CORE__DEFAULT_TIMEZONE": settings().project_timezone}
+        """``airflow …`` in a shell with the one export of the README; again where SQLite was locked."""
+        home = {"AIRFLOW_HOME": str(self.state / "airflow")}
         for _ in range(3):  # as the README says: its processes share one file
             done = subprocess.run(
-                [sys.executable, "-m", "airflow", *arguments], cwd=ROOT, env={**self.env, **home, **zone}, text=True,
+                [sys.executable, "-m", "airflow", *arguments], cwd=ROOT, env={**self.env, **home}, text=True,
                 capture_output=True, check=False,
             )  # fmt: skip
             if "database is locked" not in done.stderr:

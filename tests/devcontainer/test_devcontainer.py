@@ -105,6 +105,10 @@ def test_the_flow_runs_once_and_a_new_container_knows_that_it_has_run(box: Box) 
     assert not [name for name in (".venv", ".tox", ".state") if (box.folder / name).exists()], "these are the host's"
 
 
+def test_airflow_is_ready_in_a_terminal(box: Box) -> None:
+    assert "crypto_events_dag" in box.type("airflow", "dags", "list")
+
+
 def test_tests_run_as_they_are(box: Box) -> None:
     assert " passed" in box.type("pytest", "-q", "tests/unit/test_settings.py")
 

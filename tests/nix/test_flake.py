@@ -149,6 +149,9 @@ def test_inside_the_shell(nix: Nix, shells: dict[str, Any]) -> None:
     assert shells[seen["system"]]["env"].items() <= seen.items()
     assert not seen.keys() & {"PYTHONPATH", "PYTHONHASHSEED", "SOURCE_DATE_EPOCH"}, "left over from building packages"
     assert seen["SSL_CERT_FILE"] == "cacert/etc/ssl/certs/ca-bundle.crt"
+    assert seen["AIRFLOW_HOME"] == str(nix.folder / ".state" / "airflow")
+    assert variables(STATE_DIR="/of/mine")["AIRFLOW_HOME"] == "/of/mine/airflow"
+    assert variables(AIRFLOW_HOME="/of/mine")["AIRFLOW_HOME"] == "/of/mine"
     assert variables(NIX_SSL_CERT_FILE="/of/nix")["SSL_CERT_FILE"] == "/of/nix"
     assert variables(NIX_SSL_CERT_FILE="/of/nix", SSL_CERT_FILE="/of/mine")["SSL_CERT_FILE"] == "/of/mine"
 

@@ -1,4 +1,4 @@
-"""The ports of the development container have the names of the stack's services."""
+"""The ports of the development container have the names of the stack's services; Airflow's home lies in its state."""
 
 from __future__ import annotations
 
@@ -16,3 +16,9 @@ def test_every_port_that_a_person_opens_is_named_after_its_service() -> None:
     rows = re.findall(r"^\| (\w+) \| (\d+)\b.* \| `\w+_PORT`", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
     assert {port for _, port in rows} == set(told)
     assert all(service in told[port]["label"] for service, port in rows)
+
+
+def test_airflow_finds_the_home_that_is_made_with_the_container() -> None:
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    assert container["containerEnv"]["AIRFLOW_HOME"] == f"{container['containerEnv']['STATE_DIR']}/airflow"
+    assert container["postCreateCommand"].endswith("python -m scripts.airflow_home")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import pipelines
+from pipelines.core.statements import ROOT
 from tests.helpers import luigi, python
 
 HEAVY = (
@@ -66,3 +70,39 @@ def test_a_misspelt_task_is_refused_with_those_that_there_are(tmp_path: Path) ->
         assert task in done.stderr
     assert "Traceback" not in done.stderr
     assert not state.exists()
+
+
+CHANGES = """
+import logging, os, signal, sys, threading
+import luigi, luigi.configuration
+
+def state():
+    loggers = {None: logging.getLogger(), **logging.Logger.manager.loggerDict}
+    return {
+        "environment": dict(os.environ),
+        "hooks": (sys.excepthook, threading.excepthook, sys.displayhook, sys.unraisablehook),
+        "signals": {number: signal.getsignal(number) for number in signal.valid_signals()},
+        "logging": {
+            name: (each.level, list(each.filters), list(each.handlers))
+            for name, each in loggers.items()
+            if isinstance(each, logging.Logger) and (each.filters or each.handlers or each.level)
+        },
+        "threads": threading.enumerate(),
+        "luigi.cfg": list(luigi.configuration.LuigiConfigParser._config_paths),
+    }
+
+before = state()
+import pipelines
+from pipelines.core.statements import ROOT
+print(*(name for name, value in state().items() if value != before[name]))
+settings = sys.modules.get("pipelines.services.settings")
+print(settings.settings.cache_info().currsize if settings else 0)
+"""
+
+
+def test_importing_pipelines_changes_nothing_of_the_process_and_reads_no_setting(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PROJECT_TIMEZONE": "nowhere"}
+    done = subprocess.run(
+        [sys.executable, "-c", CHANGES], cwd=tmp_path, env=environment, text=True, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "\n0\n", "")
