@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +17,6 @@ from pipelines.churn.tasks import (
 from pipelines.core.run import Environment
 from pipelines.core.stage import Root
 from pipelines.crypto.tasks import CryptoBackfill, CryptoMerge, CryptoPipeline
-from pipelines.services import console
 
 __all__ = [
     "Churn",
@@ -33,9 +31,6 @@ __all__ = [
     "CryptoPipeline",
     "Everything",
 ]
-
-if "luigi.cmdline" in sys.modules:  # imported by the command alone
-    console.tame_luigi(__all__)
 
 
 class Everything(Root):

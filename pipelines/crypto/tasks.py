@@ -106,7 +106,18 @@ class CryptoStage(CryptoTask, Stage[R]):
         return snapshot is not None and snapshot_id == snapshot["snapshot_id"]
 
 
-class RawHistory(CryptoStage[History]):
+class BeforeGates(CryptoStage[R]):
+    """A stage after which the gates need Great Expectations."""
+
+    def prepare(self, run: Run) -> None:
+        """Starts its import, which takes seconds: the database has work to do meanwhile."""
+        from pipelines.services import expectations
+
+        if run.engine.name != "airflow":  # the gates are in processes of their own there
+            expectations.EarlyImport().start()
+
+
+class RawHistory(BeforeGates[History]):
     """Raw history has rows: those of a file, or generated ones."""
 
     stage = "generate_fake_history_last_5_days"
@@ -144,7 +155,7 @@ class RawHistory(CryptoStage[History]):
         return history.generate(tx, self.window(), _settings().min_rows_per_day, known.sites, known.types)
 
 
-class BuildEventsCandidate(CryptoStage[Candidates]):
+class BuildEventsCandidate(BeforeGates[Candidates]):
     """One snapshot of the rows to validate is in staging, typed."""
 
     stage = "build_events_candidate"
@@ -167,9 +178,7 @@ class BuildEventsCandidate(CryptoStage[Candidates]):
 
     def work(self, run: Run, tx: Connection) -> Candidates:  # noqa: ARG002
         from pipelines.crypto.candidate import build_candidate
-        from pipelines.services import expectations
 
-        expectations.load_early()  # the gates need it, and the database has work to do before
         return build_candidate(tx, self.window())
 
 
