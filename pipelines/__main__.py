@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from pipelines.core.errors import Interrupted, PipelineError, UsageError, Wareho
 from pipelines.services import console
 
 if TYPE_CHECKING:
+    from pipelines.core.run import Run
     from pipelines.core.stage import Stage
     from pipelines.services.warehouse import Connection
 
@@ -248,18 +250,48 @@ def migrate(options: argparse.Namespace) -> None:
             console.result(f"The database was {was}; it is at revision {migrations.head()} now.")
 
 
-def seed(options: argparse.Namespace) -> None:  # noqa: ARG001
-    """Load the churn files for people who look with SQL."""
-    from pipelines.churn import report
+@contextmanager
+def churn_run(command: str, **parameters: str) -> Iterator[Run]:
+    """A run of the churn flow that is this command: it holds the flow's lock, and is in the ledger."""
+    from pipelines.core.ledger import Engine
+    from pipelines.core.run import Run
+    from pipelines.core.stage import ending_failed
+    from pipelines.services.environment import Services
 
-    report.seed()
+    services = Services()
+    run = Run(services, "churn", command, services.today(), parameters, Engine("python"))
+    with ending_failed(run):
+        run.begin()
+        yield run
+    run.finish()
+
+
+def seed(options: argparse.Namespace) -> None:  # noqa: ARG001
+    """Load the churn files for people who look with SQL: all, or none."""
+    from pipelines.churn import report
+    from pipelines.churn.seed import seed
+    from pipelines.churn.tasks import CleanRawSources
+
+    with churn_run("seed") as run:
+        files = CleanRawSources().within(run)
+        files.prepare(run)
+        with run.environment.explained("seed"), run.transaction() as tx:
+            rows = seed(tx, files.files())
+    report.show_seeded(files.files(), rows)
 
 
 def models(options: argparse.Namespace) -> None:
     """The models; or the way back to the one before."""
-    from pipelines.churn import report
+    from pipelines.churn import registry, report
+    from pipelines.services import tracking
 
-    report.roll_back(options.model) if options.models_command else report.show_models()
+    if not options.models_command:
+        report.show_models()
+        return
+    typed_for = tracking.version_of(options.model, registry.PRODUCTION)  # a training that is at work may replace it
+    with churn_run("models rollback", model=options.model), tracking.plainly():
+        production, previous = registry.rollback(options.model, typed_for)
+    report.show_rollback(options.model, production, previous)
 
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], None]] = {

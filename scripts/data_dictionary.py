@@ -51,7 +51,8 @@ def _line(column: Row) -> str:
 def main() -> int:
     """Write the page; the exit code is 0, or that of the problem."""
     try:
-        PAGE.write_text(page(warehouse.connection()), encoding="utf-8")
+        with warehouse.migrated() as connection:
+            PAGE.write_text(page(connection), encoding="utf-8")
     except PipelineError as problem:
         console.error(problem)
         return problem.exit_code

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Collection
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipelines.churn import sources
-from pipelines.churn.sources import BadFile, Outcome, Source
+from pipelines.churn.results import CleanTables, FileValues
+from pipelines.churn.sources import BadFile, Source
 from pipelines.core import statements
 from pipelines.services.artifacts import Place
 
@@ -20,9 +22,20 @@ if TYPE_CHECKING:
 TABLES = ("payments", "users", "visits", "balances", "evaluate")
 
 
+@dataclass(frozen=True)
+class _Payments:
+    """Counts of the payments, and their days."""
+
+    values: FileValues
+    payments: int
+    future: int
+    first_day: date
+    last_day: date
+
+
 def clean(
-    root: Place, files: list[str], store: Place, folder: str, today: date, max_bad_share: float
-) -> dict[str, Any]:
+    root: Place, files: Collection[str], store: Place, folder: str, today: date, max_bad_share: float
+) -> CleanTables:
     """Read the files of ``root`` and leave ``TABLES`` as Parquet.
 
     Args:
@@ -32,47 +45,37 @@ def clean(
         today: payments after it are kept, but no snapshot is taken for their sake.
         max_bad_share: of a column, how many values may be unreadable (0 to 1).
 
-    Returns:
-        ``folder``; ``payments``, ``users`` and ``dropped`` counts; ``duplicates``; the first and last day of payments;
-        ``known_until`` per file; ``files``, the account of each.
-
     Raises:
         BadFile: a file is not what it should be; it names the file, and line and column where there are.
     """
     with tempfile.TemporaryDirectory(prefix="kpi-delivery-") as scratch, ExitStack() as local:
         connection = sources.connect(Path(scratch))
-        account: list[Outcome] = []
-        known: dict[str, str | None] = {}
-        told: dict[str, Any] = {"folder": folder}
-        for source in sources.SOURCES:
-            if source.file not in files:
-                continue
+        path = local.enter_context(root.local(sources.PAYMENTS.file))
+        paid = _clean_payments(connection, path, store, folder, today, max_bad_share)
+        account, known = [paid.values], {sources.PAYMENTS.file: paid.last_day}
+        users = [source for source in sources.SOURCES if source is not sources.PAYMENTS and source.file in files]
+        for source in users:
             path = local.enter_context(root.local(source.file))
-            if source is sources.PAYMENTS:
-                outcome, facts = _clean_payments(connection, path, store, folder, today, max_bad_share)
-                told |= facts
-                known[source.file] = facts["last_day"]
-            else:
-                outcome = _load(connection, source, path, max_bad_share)
-                until = sources.known_until(connection.table(source.table), source.days, today)
-                known[source.file] = str(until) if until else None
-            account.append(outcome)
-        told["users"] = _write(connection, statements.text("churn/users"), "users", store, folder)
+            account.append(_load(connection, source, path, max_bad_share))
+            if until := sources.known_until(connection.table(source.table), source.days, today):
+                known[source.file] = until
+        customers = _write(connection, statements.text("churn/users"), "users", store, folder)
         _write(connection, statements.text("churn/visits"), "visits", store, folder)
         _write(connection, statements.text("churn/balances"), "balances", store, folder)
         evaluate = "churn/evaluate" if sources.EVALUATE.file in files else "churn/no_evaluate"
         _write(connection, statements.text(evaluate), "evaluate", store, folder)
-        duplicates = sum(_duplicates(connection, each) for each in sources.SOURCES[1:] if each.file in files)
-    latest = max(day for day in known.values() if day)
-    return {
-        **told, "duplicates": duplicates, "known_until": {file: day or latest for file, day in known.items()},
-        "files": [asdict(outcome) for outcome in account],
-    }  # fmt: skip
+        duplicates = sum(_duplicates(connection, source) for source in users)
+    latest = max(known.values())
+    return CleanTables(
+        folder=folder, payments=paid.payments, dropped=paid.values.rows - paid.payments, future=paid.future,
+        first_day=paid.first_day, last_day=paid.last_day, users=customers, duplicates=duplicates,
+        known_until={values.file: known.get(values.file, latest) for values in account}, files=tuple(account),
+    )  # fmt: skip
 
 
 def _clean_payments(
     connection: duckdb.DuckDBPyConnection, path: Path, store: Place, folder: str, today: date, max_bad_share: float
-) -> tuple[Outcome, dict[str, Any]]:
+) -> _Payments:
     """One pass from CSV to Parquet, in any order of rows; what became of them is counted there."""
     source = sources.PAYMENTS
     names, delimiter = sources.header(path)
@@ -92,14 +95,11 @@ def _clean_payments(
             raise BadFile(
                 f"{source.file}: none of its {outcome.rows:,} rows has a customer and a day not after {today}."
             )
-    return outcome, {
-        "payments": sum(days.values()), "dropped": outcome.rows - sum(days.values()),
-        "future": sum(count for day, count in days.items() if day > today),
-        "first_day": str(usual[0]), "last_day": str(usual[-1]),
-    }  # fmt: skip
+    future = sum(count for day, count in days.items() if day > today)
+    return _Payments(outcome, sum(days.values()), future, usual[0], usual[-1])
 
 
-def _load(connection: duckdb.DuckDBPyConnection, source: Source, path: Path, max_bad_share: float) -> Outcome:
+def _load(connection: duckdb.DuckDBPyConnection, source: Source, path: Path, max_bad_share: float) -> FileValues:
     """A user file in DuckDB, ``line`` telling the order of its rows."""
     names, delimiter = sources.header(path)
     columns = sources.columns_of(source, names, path.name)

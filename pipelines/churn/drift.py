@@ -34,13 +34,6 @@ class Drift:
     compared: int
     html: str
 
-    def facts(self) -> dict[str, Any]:
-        """What a record tells."""
-        return {
-            "drift_share": self.share, "drift_detected": self.detected, "drifted": list(self.drifted),
-            "left_out": self.left_out, "columns_compared": self.compared,
-        }  # fmt: skip
-
 
 def compare(
     current: pandas.DataFrame,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.churn import sources
 from pipelines.churn.declaration import FEATURES
+from pipelines.churn.results import CleanTables
 from pipelines.core import statements
 from pipelines.core.errors import PipelineError
 from pipelines.services.artifacts import Place
@@ -56,7 +57,7 @@ def weeks_before(cutoff: date, weeks: int, first_day: date) -> list[date]:
 # Frames -----------------------------------------------------------------------------------------------------------
 
 
-def bound(cutoff: date, known_until: Mapping[str, str]) -> dict[str, Any]:
+def bound(cutoff: date, known_until: Mapping[str, date]) -> dict[str, Any]:
     """The values that ``features.sql`` binds.
 
     Args:
@@ -65,7 +66,7 @@ def bound(cutoff: date, known_until: Mapping[str, str]) -> dict[str, Any]:
     """
 
     def known(source: sources.Source) -> date:
-        return date.fromisoformat(known_until[source.file])
+        return known_until[source.file]
 
     def month(source: sources.Source) -> int:
         """The newest month back that had ended at the cutoff; of those beyond a year nothing is told."""
@@ -82,12 +83,12 @@ def bound(cutoff: date, known_until: Mapping[str, str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def frame(store: Place, clean: Mapping[str, Any], version: str, cutoff: date) -> str:
+def frame(store: Place, clean: CleanTables, version: str, cutoff: date) -> str:
     """The features at a cutoff as Parquet, computed if they are not there yet; one row per customer of the cohort.
 
     Args:
         store: where the clean tables are, and where the frame goes.
-        clean: what ``cleaning.clean`` returned.
+        clean: the clean tables.
         version: of the code that computes features.
         cutoff: the first day of which nothing is known.
 
@@ -95,10 +96,10 @@ def frame(store: Place, clean: Mapping[str, Any], version: str, cutoff: date) ->
         The name of the file in ``store``. Columns: ``customer_id``, ``FEATURES`` with their defaults,
         ``last_payment_date`` and ``last_login_date``.
     """
-    name = f"{clean['folder']}/features-{version[:12]}-{cutoff}.parquet"
+    name = f"{clean.folder}/features-{version[:12]}-{cutoff}.parquet"
     if not store.exists(name):
-        with engine(store, clean["folder"]) as ask, store.writing(name) as path:
-            ask(statements.text("churn/features"), bound(cutoff, clean["known_until"]), path)
+        with engine(store, clean.folder) as ask, store.writing(name) as path:
+            ask(statements.text("churn/features"), bound(cutoff, clean.known_until), path)
     return name
 
 
@@ -116,7 +117,7 @@ class NoCohort(PipelineError):
     time_may_mend = False
 
 
-def require_cohort(customers: int, cutoff: date, clean: Mapping[str, Any]) -> None:
+def require_cohort(customers: int, cutoff: date, clean: CleanTables) -> None:
     """
     Raises:
         NoCohort: there is no customer.
@@ -124,7 +125,7 @@ def require_cohort(customers: int, cutoff: date, clean: Mapping[str, Any]) -> No
     if not customers:
         raise NoCohort(
             f"Nobody paid in the {HISTORY_DAYS} days before {cutoff}. "
-            f"The payments go from {clean['first_day']} to {clean['last_day']}."
+            f"The payments go from {clean.first_day} to {clean.last_day}."
         )
 
 

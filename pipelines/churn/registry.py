@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.churn.results import Decision
 from pipelines.core.errors import MissingInput, PipelineError, UsageError
 from pipelines.services import tracking
 
@@ -25,14 +26,6 @@ DECISION, REASON = "kpi.decision", "kpi.reason"  # tags of a version: what was d
 IN_PRODUCTION = "kpi.in_production"  # tag of a model: which version became production last, and when
 
 
-@dataclass(frozen=True)
-class Decision:
-    """Whether a candidate becomes production, and why."""
-
-    promote: bool
-    reason: str
-
-
 def decide(candidate: float, production: float | None, incomparable: str | None, min_delta: float) -> Decision:
     """The rule of promotion, for both models.
 
@@ -43,14 +36,14 @@ def decide(candidate: float, production: float | None, incomparable: str | None,
         min_delta: the gain that is asked for.
     """
     if incomparable:
-        return Decision(True, f"production cannot be compared: {incomparable}")
+        return Decision(True, f"production cannot be compared: {incomparable}", min_delta)
     if production is None:
-        return Decision(True, "there is no production model yet")
+        return Decision(True, "there is no production model yet", min_delta)
     gain = candidate - production
     words = f"AUC {candidate:.4f} against {production:.4f} of production: {gain:+.4f}"
     if gain >= min_delta:
-        return Decision(True, f"{words}, at least {min_delta:g}")
-    return Decision(False, f"{words}, less than {min_delta:g}")
+        return Decision(True, f"{words}, at least {min_delta:g}", min_delta)
+    return Decision(False, f"{words}, less than {min_delta:g}", min_delta)
 
 
 # Runs and versions ------------------------------------------------------------------------------------------------

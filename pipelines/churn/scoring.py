@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from pipelines.churn import registry, weekly
+from pipelines.churn.results import Scores
 from pipelines.churn.training import matrix
 from pipelines.core.errors import MissingInput
 from pipelines.core.statements import query
@@ -31,7 +32,7 @@ def churn_of(model: Any, rows: Any) -> Any:
     return model.predict(rows)[:, 1]
 
 
-def are_there(connection: Connection, snapshots: Sequence[str], version: str) -> bool:
+def are_there(connection: Connection, snapshots: Sequence[date], version: str) -> bool:
     """Whether each of these snapshots has scores by this version."""
     return all(
         one(connection, "churn/scores_there", {"snapshot": snapshot, "version": version})["there"]
@@ -39,7 +40,7 @@ def are_there(connection: Connection, snapshots: Sequence[str], version: str) ->
     )
 
 
-def score_cohort(tx: Connection, snapshot: date, version: str) -> dict[str, int]:
+def score_cohort(tx: Connection, snapshot: date, version: str) -> Scores:
     """Replace the scores of a snapshot's cohort by a version of churn-logreg in ``ops.churn_scoring``.
 
     Raises:
@@ -64,4 +65,4 @@ def score_cohort(tx: Connection, snapshot: date, version: str) -> dict[str, int]
     })  # fmt: skip
     tx.execute(query("churn/forget_scores"), {"snapshot": snapshot, "version": version})
     weekly.copy(tx, "churn/copy_scores", table)
-    return {"scored": len(rows), "predicted_to_churn": int(churns.sum())}
+    return Scores((snapshot,), len(rows), int(churns.sum()), version)

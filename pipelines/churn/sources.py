@@ -9,11 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.churn.results import FileValues
 from pipelines.core import statements
 from pipelines.core.errors import MissingInput, PipelineError
+from pipelines.services import file_hashes
 from pipelines.services.artifacts import Place
 
 if TYPE_CHECKING:
@@ -130,22 +133,22 @@ def present(root: Place) -> list[Source]:
     return there
 
 
-def hashes(connection: Connection, root: Place) -> dict[str, str]:
+def hashes(connection: Connection, root: Place, may_read: bool) -> dict[str, str]:
     """SHA-256 of each file that is there; read again only where its size or times have changed.
+
+    Args:
+        may_read: whether files may be read and their hashes remembered; otherwise one that is not known has a text
+            that equals no hash.
 
     Raises:
         MissingInput: a file that is needed is not there.
     """
-    from pipelines.core.statements import query
-
-    found = {}
-    for source in present(root):
-        at = {"path": root.at(source.file), "version": root.version(source.file)}
-        known = connection.execute(query("churn/read_source_hash"), at).fetchone()
-        found[source.file] = known["sha256"] if known else sha256(root, source.file)
-        if not known:
-            connection.execute(query("churn/note_source_hash"), {**at, "sha256": found[source.file]})
-    return found
+    return {
+        source.file: file_hashes.sha256(
+            connection, root.at(source.file), root.version(source.file), partial(sha256, root, source.file), may_read
+        )
+        for source in present(root)
+    }
 
 
 def sha256(root: Place, file: str) -> str:
@@ -267,19 +270,7 @@ def typed(raw: Any, source: Source, columns: Mapping[int, Column]) -> Any:
     return read.select(*ours, problems.alias("problems"))
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a file's values: of ``rows`` lines, by column and ``OUTCOMES``."""
-
-    file: str
-    rows: int
-    columns: dict[str, dict[str, int]]
-
-    def of(self, column: str, *outcomes: str) -> int:
-        return sum(self.columns[column][outcome] for outcome in outcomes)
-
-
-def outcomes(relation: Any, file: str, columns: Mapping[int, Column]) -> Outcome:
+def outcomes(relation: Any, file: str, columns: Mapping[int, Column]) -> FileValues:
     """Count ``problems``: a handful of different numbers, however many rows."""
     names = [column.name for column in columns.values()]
     counts = {name: dict.fromkeys(OUTCOMES, 0) for name in names}
@@ -288,11 +279,11 @@ def outcomes(relation: Any, file: str, columns: Mapping[int, Column]) -> Outcome
         rows += lines
         for digit, name in enumerate(names):
             counts[name][OUTCOMES[problems // 4**digit % 4]] += lines
-    return Outcome(file, rows, counts)
+    return FileValues(file, rows, counts)
 
 
 def refuse_unreadable(
-    path: Path, raw: Any, outcome: Outcome, columns: Mapping[int, Column], max_bad_share: float
+    path: Path, raw: Any, outcome: FileValues, columns: Mapping[int, Column], max_bad_share: float
 ) -> None:
     """
     Raises:

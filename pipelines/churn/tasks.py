@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from pipelines.core.errors import PipelineError, UsageError
-from pipelines.core.stage import FlowTask, Goal, Root, Stage, Versions, WholeNumber, digest, text_version
-from pipelines.core.targets import Details, RecordTarget
-from pipelines.services import console
+from pipelines.churn.results import (
+    CleanTables,
+    Conclusion,
+    CurrentSnapshot,
+    Dataset,
+    Decision,
+    DriftReport,
+    Evaluation,
+    FileChanges,
+    NotedDrift,
+    Scores,
+    Trained,
+    TrainedLogreg,
+    TrainedModel,
+    WeeklyFeatures,
+    Weeks,
+)
+from pipelines.core import results
+from pipelines.core.errors import UsageError
+from pipelines.core.parameters import WholeNumber
+from pipelines.core.results import Nothing, Notified
+from pipelines.core.run import Environment, Run, Versions
+from pipelines.core.stage import FlowTask, Goal, Root, Stage, digest, seconds_by_stage
 
 if TYPE_CHECKING:
+    from pipelines.churn.generated_files import Wanted
+    from pipelines.churn.report import Part
     from pipelines.services.artifacts import Place
     from pipelines.services.settings import Settings
     from pipelines.services.warehouse import Connection
 
-REFERENCE_WEEKS = 8  # snapshots before the current one that drift is measured against
 MOST_WEEKS = 1040  # that one command does
-KEPT = 3  # generations of clean tables, with what was made of them
-FEATURE_CODE = ("pipelines/churn/features.py", "sql/churn/features.sql")
+
+R = TypeVar("R")
+T = TypeVar("T", bound=Trained)
+W = TypeVar("W", bound=Weeks)
 
 
 def _settings() -> Settings:
@@ -33,13 +56,18 @@ class ChurnTask(FlowTask):
 
     flow = "churn"
 
+    @classmethod
+    def environment(cls) -> Environment:
+        from pipelines.services.environment import Services
+
+        return Services()
+
     def check(self) -> None:
-        from pipelines.churn import lifecycle
+        from pipelines.churn import generated_files
 
         if self.date.year < 1000:
             raise UsageError(f"--date {self.date}: write a year of four digits.")
-        _settings().make_home()
-        lifecycle.generate_if_empty(self.files(), _settings(), CleanRawSources.stage)
+        generated_files.are_missing(self.flow_run.reader(), self.wanted_files())
 
     def files(self) -> Place:
         """Where the CSV files are."""
@@ -47,20 +75,27 @@ class ChurnTask(FlowTask):
 
         return place(_settings().churn_data_root, "churn_data")
 
+    def wanted_files(self) -> Wanted:
+        """Where the CSV files are to be, if there are none yet."""
+        from pipelines.churn.generated_files import Wanted
+
+        is_named = _settings().churn_data_root is not None
+        return Wanted(self.files(), is_named, _settings().churn_users, self.sibling(CleanRawSources).address)
+
     def store(self) -> Place:
         """Where files of the flow go."""
         from pipelines.services.artifacts import store
 
         return store()
 
-    def clean(self) -> Details:
-        """What the clean tables are: folder, days, counts."""
-        return self.details_of(CleanRawSources)
+    def clean(self) -> CleanTables:
+        """The result of cleaning the files."""
+        return self.result_of(CleanRawSources)
 
     def last_day(self) -> date:
-        """The last day of which the payments tell; before they were read, the run's date."""
-        record = self.sibling(CleanRawSources).record()
-        return date.fromisoformat(record.details["last_day"]) if record else self.date
+        """The last day with payments; the run date where no payments were read yet."""
+        cleaned = self.sibling(CleanRawSources).materialization()
+        return cleaned.result.last_day if cleaned else self.date
 
     def snapshot(self) -> date:
         from pipelines.churn.features import snapshot_of
@@ -73,227 +108,198 @@ class ChurnTask(FlowTask):
         return week_of(self.date, self.last_day())
 
     def frame_version(self) -> str:
-        """Of the code that computes features, and of their declaration."""
+        """The version of the code that computes features, and of their declaration."""
         from pipelines.churn.declaration import DECIDING
 
-        return digest([text_version(FEATURE_CODE), DECIDING])
-
-    def details_of(self, stage: type[ChurnStage]) -> Details:
-        """What a stage of the same parameters has left."""
-        return self.sibling(stage).details()
+        return digest([self.flow_run.code_of("pipelines.churn.features.frame", []).digest, DECIDING])
 
 
-class ChurnStage(ChurnTask, Stage):
+class ChurnStage(ChurnTask, Stage[R]):
     """A stage of the flow; its key is its snapshot."""
 
     @property
     def key(self) -> str:
         return str(self.snapshot())
 
-    def still_there(self) -> bool:
-        return all(stage.still_there() for stage in self.requires())
+    def exists(self, connection: Connection) -> bool:
+        return all(stage.exists(connection) for stage in self.requires())
 
 
-class FeatureStage(ChurnStage):
+class FileStage(ChurnStage[R]):
+    """A stage that reads the CSV files; where there are none, it generates them first."""
+
+    def prepare(self, run: Run) -> None:
+        from pipelines.churn.generated_files import generate_missing
+
+        with run.environment.explained(self.stage):
+            generate_missing(run.connection, run.id, self.wanted_files())
+
+    def hashes(self, run: Run, connection: Connection) -> dict[str, str]:
+        """SHA-256 by file; empty where files are yet to be generated."""
+        from pipelines.churn import generated_files, sources
+
+        if generated_files.are_missing(connection, self.wanted_files()):
+            return {}
+        return sources.hashes(connection, self.files(), may_read=run.has_begun)
+
+
+class FeatureStage(ChurnStage[R]):
     """A stage that computes features."""
 
-    def decided_by(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, Any]:
         return {"features": self.frame_version()}
 
 
 # The clean tables -------------------------------------------------------------------------------------------------
 
 
-class CleanRawSources(ChurnStage):
+class CleanRawSources(FileStage[CleanTables]):
     """The files are read: typed tables as Parquet, and an account of every value."""
 
     stage = "clean_raw_sources"
-    code = (
-        "pipelines/churn/sources.py", "pipelines/churn/cleaning.py", "sql/churn/values.sql", "sql/churn/users.sql",
-        "sql/churn/visits.sql", "sql/churn/balances.sql", "sql/churn/evaluate.sql", "sql/churn/no_evaluate.sql",
-        "sql/churn/write_parquet.sql",
-    )  # fmt: skip
 
     @property
     def key(self) -> str:
         return self.files().url
 
-    def decided_by(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, Any]:
         return {"max_bad_share": _settings().churn_max_bad_share, "store": self.store().url}
 
-    def sources(self, tx: Connection) -> Versions:
-        from pipelines.churn.sources import hashes
+    def sources(self, run: Run, connection: Connection) -> Versions:
+        return self.hashes(run, connection)
 
-        return hashes(tx, self.files())
-
-    def still_there(self) -> bool:
+    def exists(self, connection: Connection) -> bool:  # noqa: ARG002
         from pipelines.churn.cleaning import TABLES
 
-        return all(self.store().exists(f"{self.clean()['folder']}/{table}.parquet") for table in TABLES)
+        return all(self.store().exists(f"{self.clean().folder}/{table}.parquet") for table in TABLES)
 
-    def work(self, tx: Connection) -> Details:
-        from pipelines.churn.cleaning import clean
-        from pipelines.churn.sources import hashes
+    def work(self, run: Run, tx: Connection) -> CleanTables:
+        from pipelines.churn.lifecycle import clean_files
 
-        seen = self._source_versions()
-        folder = f"clean/{self.fingerprint()[:16]}"
-        told = clean(
-            self.files(), list(seen), self.store(), folder, _settings().today(), _settings().churn_max_bad_share
-        )
-        if hashes(tx, self.files()) != seen:
-            raise PipelineError(
-                f"{self.files().url}: a file changed while it was read. Run again when the files are whole."
-            )
-        self.store().keep_newest("clean", KEPT)
-        return {**told, "sources": seen}
+        folder, max_bad_share = f"clean/{self.fingerprint()[:16]}", _settings().churn_max_bad_share
+        return clean_files(tx, self.files(), self.source_versions(), self.store(), folder, run.today, max_bad_share)
 
 
 # Training churn-model ---------------------------------------------------------------------------------------------
 
 
-class FeatureEngineering(FeatureStage):
+class FeatureEngineering(FeatureStage[Dataset]):
     """Features before the cutoff, labels after it, and the weeks before as reference."""
 
     stage = "feature_engineering"
     after = (CleanRawSources,)
-    code = (*FEATURE_CODE, "sql/churn/active.sql", "sql/churn/label_training.sql")
 
-    def still_there(self) -> bool:
-        made = self.details()
-        return super().still_there() and all(map(self.store().exists, [made["dataset"], *made["reference"]]))
+    def exists(self, connection: Connection) -> bool:
+        left = self.result()
+        return super().exists(connection) and all(map(self.store().exists, [left.dataset, *left.reference]))
 
-    def work(self, tx: Connection) -> Details:  # noqa: ARG002
-        from pipelines.churn import features, training
+    def work(self, run: Run, tx: Connection) -> Dataset:  # noqa: ARG002
+        from pipelines.churn.lifecycle import build_dataset
 
-        clean, snapshot = self.clean(), self.snapshot()
-        cutoff = snapshot - timedelta(days=features.LABEL_DAYS)
-        frame = features.frame(self.store(), clean, self.frame_version(), cutoff)
-        customers = features.read(self.store(), frame)
-        features.require_cohort(customers.num_rows, cutoff, clean)
-        with features.engine(self.store(), clean["folder"]) as ask:
-            active = ask("active", {"cutoff": cutoff, "until": snapshot})
-        name = f"{clean['folder']}/churn_features-{self.fingerprint()[:12]}.parquet"
-        counts = training.dataset(self.store(), name, customers, active)
-        weeks = features.weeks_before(cutoff, REFERENCE_WEEKS, date.fromisoformat(clean["first_day"]))
-        reference = [features.frame(self.store(), clean, self.frame_version(), week) for week in weeks]
-        return {
-            **counts, "snapshot": str(snapshot), "cutoff": str(cutoff), "dataset": name, "frame": frame,
-            "reference": reference,
-        }  # fmt: skip
+        return build_dataset(self.store(), self.clean(), self.frame_version(), self.snapshot(), self.fingerprint())
 
 
-class TrainingStage(ChurnStage):
+class TrainingStage(ChurnStage[T]):
     """A stage that leaves a version of a model, made by a run of MLflow."""
 
     def version(self) -> str | None:
-        """That of the model; None where there is none yet. A training that is done anew leaves another one."""
-        record = self.record()
-        return record.details["version"] if record else None
+        """The version of the model; None where there is none yet. Training again leaves another version."""
+        trained = self.materialization()
+        return trained.result.version if trained else None
 
-    def still_there(self) -> bool:
+    def exists(self, connection: Connection) -> bool:
         from pipelines.services import tracking
 
-        return super().still_there() and tracking.run_is_there(self.details()["run_id"])
+        return super().exists(connection) and tracking.run_is_there(self.result().run_id)
 
-    def forget(self) -> None:
-        from pipelines.churn import lifecycle
+    def forget(self, connection: Connection) -> None:
+        from pipelines.churn.lifecycle import let_train_again
 
-        lifecycle.let_train_again(self.record())
-        super().forget()
+        if trained := self.materialization():
+            let_train_again(trained.result.run_id)
+        super().forget(connection)
 
 
-class TrainSparkModel(TrainingStage):
-    """The best of the grid is a version of churn-model, with all that is known of it."""
+class TrainSparkModel(TrainingStage[TrainedModel]):
+    """The best model of the grid is a version of churn-model, with metrics, plots, explanation and drift."""
 
     stage = "train_spark_model"
     after = (FeatureEngineering,)
-    code = (
-        "pipelines/churn/training.py", "pipelines/churn/linear_model.py", "pipelines/churn/contributions.py",
-        "pipelines/churn/explain.py", "pipelines/churn/drift.py", "pipelines/churn/lifecycle.py",
-    )  # fmt: skip
 
-    def decided_by(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, Any]:
         chosen = _settings()
         return {
             "reg_params": chosen.churn_reg_params, "elastic_net_params": chosen.churn_elastic_net_params,
             "drift_sample": chosen.churn_drift_sample, "tracking": chosen.mlflow_tracking_uri,
         }  # fmt: skip
 
-    def work(self, tx: Connection) -> Details:  # noqa: ARG002
-        from pipelines.churn import lifecycle
+    def work(self, run: Run, tx: Connection) -> TrainedModel:  # noqa: ARG002
+        from pipelines.churn.lifecycle import train
 
-        made = self.details_of(FeatureEngineering)
-        return lifecycle.train(self.store(), made, self.clean()["sources"], self.fingerprint(), _settings())
+        dataset, hashes = self.result_of(FeatureEngineering), self.clean().sources
+        return train(self.store(), dataset, hashes, self.fingerprint(), _settings())
 
 
-class EvaluateCandidate(ChurnStage):
-    """Candidate and production are judged on the same customers."""
+class EvaluateCandidate(ChurnStage[Evaluation]):
+    """Candidate and production are evaluated on the same customers."""
 
     stage = "evaluate_candidate"
     after = (TrainSparkModel,)
-    code = ("pipelines/churn/lifecycle.py",)
 
-    def decided_by(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, Any]:
         return {"candidate": self.sibling(TrainSparkModel).version()}
 
-    def work(self, tx: Connection) -> Details:  # noqa: ARG002
-        from pipelines.churn import lifecycle
+    def work(self, run: Run, tx: Connection) -> Evaluation:  # noqa: ARG002
+        from pipelines.churn.lifecycle import evaluate
 
-        return lifecycle.evaluate(self.store(), self.details_of(FeatureEngineering), self.details_of(TrainSparkModel))
+        return evaluate(self.store(), self.result_of(FeatureEngineering), self.result_of(TrainSparkModel))
 
 
-class DecidePromotion(ChurnStage):
+class DecidePromotion(ChurnStage[Decision]):
     """The branch: promote or skip, and why."""
 
     stage = "decide_promotion"
     after = (EvaluateCandidate,)
-    code = ("pipelines/churn/registry.py",)
 
-    def decided_by(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, Any]:
         return {"min_delta": _settings().churn_promotion_min_delta}
 
-    def work(self, tx: Connection) -> Details:  # noqa: ARG002
-        from pipelines.churn import lifecycle, registry
+    def work(self, run: Run, tx: Connection) -> Decision:  # noqa: ARG002
+        from pipelines.churn.lifecycle import decide
+        from pipelines.churn.registry import CHURN_MODEL
 
         for branch in (PromoteModel, SkipPromotion):
-            self.sibling(branch).output().forget()  # what followed an earlier decision is yet to follow this one
-        judged = self.details_of(EvaluateCandidate)
-        return lifecycle.decide(
-            registry.CHURN_MODEL, judged["candidate_version"], judged, _settings().churn_promotion_min_delta
-        )
+            self.sibling(branch).forget(tx)  # what followed an earlier decision has not followed this one
+        return decide(CHURN_MODEL, self.result_of(EvaluateCandidate), _settings().churn_promotion_min_delta)
 
 
-class Branch(ChurnStage):
+class Branch(ChurnStage[Conclusion]):
     """One of the two ways after the decision; the other one has nothing to do."""
 
     after = (DecidePromotion,)
     promotes: ClassVar[bool]
 
-    def wanted(self) -> bool:
-        decided = self.sibling(DecidePromotion).record()
-        return decided is not None and decided.details["promote"] is self.promotes
-
-    def conclude(self) -> Details:
-        """Leave ``last_training.json``."""
-        from pipelines.churn import lifecycle
-
-        steps = (FeatureEngineering, TrainSparkModel, EvaluateCandidate, DecidePromotion)
-        return lifecycle.conclude(self.store(), self.clean()["sources"], *map(self.details_of, steps))
+    def should_run(self) -> bool:
+        decided = self.sibling(DecidePromotion).materialization()
+        return decided is not None and decided.result.promote is self.promotes
 
 
 class PromoteModel(Branch):
-    """The candidate is production; the one that was is one command away."""
+    """The candidate is production; the version before it is one command away."""
 
     stage = "promote_model"
     makes = ("churn-model",)
     promotes = True
 
-    def work(self, tx: Connection) -> Details:  # noqa: ARG002
-        from pipelines.churn import registry
+    def work(self, run: Run, tx: Connection) -> Conclusion:  # noqa: ARG002
+        from pipelines.churn.lifecycle import conclude, promote
 
-        compared = self.details_of(EvaluateCandidate)
-        registry.promote(registry.CHURN_MODEL, compared["candidate_version"], compared["production_version"])
-        return self.conclude()
+        evaluation = self.result_of(EvaluateCandidate)
+        promote(evaluation)
+        return conclude(
+            self.store(), self.clean().sources, self.result_of(FeatureEngineering), self.result_of(TrainSparkModel),
+            evaluation, self.result_of(DecidePromotion),
+        )  # fmt: skip
 
 
 class SkipPromotion(Branch):
@@ -302,106 +308,94 @@ class SkipPromotion(Branch):
     stage = "skip_promotion"
     promotes = False
 
-    def work(self, tx: Connection) -> Details:  # noqa: ARG002
-        return self.conclude()
+    def work(self, run: Run, tx: Connection) -> Conclusion:  # noqa: ARG002
+        from pipelines.churn.lifecycle import conclude
+
+        return conclude(
+            self.store(), self.clean().sources, self.result_of(FeatureEngineering), self.result_of(TrainSparkModel),
+            self.result_of(EvaluateCandidate), self.result_of(DecidePromotion),
+        )  # fmt: skip
 
 
-class NotifyTraining(ChurnStage):
-    """People know."""
+class NotifyTraining(ChurnStage[Notified]):
+    """The channels of NOTIFY_URLS have the decision."""
 
     stage = "notify_success"
     after = (PromoteModel, SkipPromotion)
 
-    @property
-    def key(self) -> str:
-        return str(self.snapshot())
-
-    def inputs(self) -> list[Stage]:
+    def inputs(self) -> list[Stage[Any]]:
         return [self.sibling(DecidePromotion)]
 
-    def work(self, tx: Connection) -> Details:  # noqa: ARG002
+    def work(self, run: Run, tx: Connection) -> Notified:  # noqa: ARG002
         from pipelines.services import notifications
 
-        decided = self.details_of(DecidePromotion)
-        what = "promoted" if decided["promote"] else "not promoted"
-        version = self.details_of(TrainSparkModel)["version"]
-        return {
-            "told": notifications.send(f"churn-model version {version} of {self.snapshot()}: {what}", decided["reason"])
-        }
+        decision, version = self.result_of(DecidePromotion), self.result_of(TrainSparkModel).version
+        outcome = "promoted" if decision.promote else "not promoted"
+        title = f"churn-model version {version} of {self.snapshot()}: {outcome}"
+        return Notified(notifications.send(title, decision.reason))
 
 
 # Drift ------------------------------------------------------------------------------------------------------------
 
 
-class BuildCurrentSnapshot(FeatureStage):
-    """The newest weekly snapshot, and those of the weeks before it."""
-
-    stage = "build_current_snapshot"
-    code = FEATURE_CODE
+class WeekStage(ChurnStage[R]):
+    """A stage whose key is its weekly snapshot."""
 
     @property
     def key(self) -> str:
         return str(self.week())
 
-    def inputs(self) -> list[Stage]:
+
+class BuildCurrentSnapshot(WeekStage[CurrentSnapshot], FileStage[CurrentSnapshot], FeatureStage[CurrentSnapshot]):
+    """The newest weekly snapshot, and those of the weeks before it."""
+
+    stage = "build_current_snapshot"
+
+    def inputs(self) -> list[Stage[Any]]:
         return [self.sibling(CleanRawSources)]
 
-    def still_there(self) -> bool:
-        made = self.details()
-        return all(map(self.store().exists, [made["frame"], *made["reference"]]))
+    def exists(self, connection: Connection) -> bool:  # noqa: ARG002
+        left = self.result()
+        return all(map(self.store().exists, [left.frame, *left.reference]))
 
-    def work(self, tx: Connection) -> Details:
-        from pipelines.churn import features
+    def work(self, run: Run, tx: Connection) -> CurrentSnapshot:  # noqa: ARG002
+        from pipelines.churn.lifecycle import build_current_snapshot
 
-        self.sibling(CleanRawSources).perform_within(tx)
-        clean, week = self.clean(), self.week()
-        weeks = features.weeks_before(week, REFERENCE_WEEKS, date.fromisoformat(clean["first_day"]))
-        frame, *reference = (features.frame(self.store(), clean, self.frame_version(), day) for day in (week, *weeks))
-        features.require_cohort(features.read(self.store(), frame, ["customer_id"]).num_rows, week, clean)
-        return {"snapshot": str(week), "weeks": [str(day) for day in weeks], "frame": frame, "reference": reference}
+        self.sibling(CleanRawSources).execute_within(tx)
+        return build_current_snapshot(self.store(), self.clean(), self.frame_version(), self.week())
 
 
-class RunDriftReport(ChurnStage):
+class RunDriftReport(WeekStage[DriftReport]):
     """Evidently has compared them; the report is a page."""
 
     stage = "run_drift_report"
     after = (BuildCurrentSnapshot,)
     makes = ("drift-report",)
-    code = ("pipelines/churn/drift.py", "pipelines/churn/lifecycle.py")
 
-    @property
-    def key(self) -> str:
-        return str(self.week())
-
-    def decided_by(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, Any]:
         return {"sample": _settings().churn_drift_sample}
 
-    def still_there(self) -> bool:
+    def exists(self, connection: Connection) -> bool:
         from pathlib import Path
 
-        return super().still_there() and Path(self.details()["path"]).is_file()
+        return super().exists(connection) and Path(self.result().path).is_file()
 
-    def work(self, tx: Connection) -> Details:  # noqa: ARG002
-        from pipelines.churn import lifecycle
+    def work(self, run: Run, tx: Connection) -> DriftReport:  # noqa: ARG002
+        from pipelines.churn.lifecycle import report_drift
 
-        return lifecycle.report_drift(self.store(), self.details_of(BuildCurrentSnapshot), _settings())
+        return report_drift(self.store(), self.result_of(BuildCurrentSnapshot), _settings())
 
 
-class LogDriftResult(ChurnStage):
+class LogDriftResult(WeekStage[NotedDrift]):
     """The result is a row of ``ops.churn_drift``."""
 
     stage = "log_drift_result"
     after = (RunDriftReport,)
-    code = ("sql/churn/note_drift.sql",)
 
-    @property
-    def key(self) -> str:
-        return str(self.week())
+    def work(self, run: Run, tx: Connection) -> NotedDrift:  # noqa: ARG002
+        from pipelines.churn.lifecycle import note_drift
 
-    def work(self, tx: Connection) -> Details:
-        from pipelines.churn import lifecycle
-
-        return lifecycle.note_drift(tx, self.week(), self.details_of(RunDriftReport))
+        return note_drift(tx, self.week(), self.result_of(RunDriftReport))
 
 
 # The weekly models ------------------------------------------------------------------------------------------------
@@ -420,90 +414,89 @@ class WeeklyTask(ChurnTask):
         return [*sundays(last - timedelta(days=1), self.weeks - 1), last] if self.weeks > 1 else [last]
 
 
-class WeeklyStage(WeeklyTask, ChurnStage):
-    """A stage whose weeks have a record each, however many are asked for: another run may replace one of them."""
-
-    counts: ClassVar[tuple[str, ...]]  # of a week's record, those that add up
+class WeeklyStage(WeeklyTask, ChurnStage[W]):
+    """A stage with a materialization for each week, however many are asked for: a later run may replace one of them."""
 
     @property
     def key(self) -> str:
         return str(self.week()) if self.weeks == 1 else f"{self.week()}, {self.weeks} weeks"
 
-    def is_there(self, tx: Connection, week: Details) -> bool:
-        """Whether the rows that a week's record speaks of are there."""
+    def has_rows(self, connection: Connection, week: W) -> bool:
+        """Whether the rows that a week's result describes are there."""
         raise NotImplementedError
 
-    def do(self, tx: Connection, snapshot: date) -> Details:
-        """Do one week, and tell what its record should."""
-        raise NotImplementedError
+    def exists(self, connection: Connection) -> bool:
+        weeks = (self.one_week(snapshot) for snapshot in self.result().snapshots)
+        return super().exists(connection) and all(week.current(connection) is not None for week in weeks)
 
-    def done(self, tx: Connection, snapshot: date) -> Details | None:
-        """What the record of a week tells, if the week was done on its inputs as they are now, and is there."""
-        record = RecordTarget(self.flow, self.stage, str(snapshot)).read()
-        if record is None or record.fingerprint != self._alone(snapshot).fingerprint():
+    def one_week(self, snapshot: date) -> WeeklyStage[W]:
+        """The same stage for one week."""
+        return self.sibling(type(self), date=snapshot, weeks=1)
+
+    def current(self, connection: Connection) -> W | None:
+        """The result of this one week; None where it is stale, or its rows are gone."""
+        left = self.materialization()
+        if left is None or left.fingerprint != self.fingerprint() or not self.has_rows(connection, left.result):
             return None
-        return record.details if self.is_there(tx, record.details) else None
+        return left.result
 
-    def still_there(self) -> bool:
-        from pipelines.services import warehouse
+    def week_by_week(self, run: Run, tx: Connection, build: Callable[[WeeklyStage[W]], W]) -> list[W]:
+        """The results of the weeks, oldest first; those that are not current are built, and materialized each.
 
-        weeks = map(date.fromisoformat, self.details()["snapshots"])
-        return super().still_there() and all(self.done(warehouse.connection(), week) is not None for week in weeks)
-
-    def work(self, tx: Connection) -> Details:
+        Raises:
+            NoCohort: nobody paid before any of them.
+        """
         from pipelines.churn.features import NoCohort
 
         if self.weeks == 1:
-            return self.do(tx, self.week())
-        told: list[Details] = []
-        first_day = date.fromisoformat(self.clean()["first_day"])
-        for snapshot in (day for day in self.snapshots() if day > first_day):
-            try:
-                week = self.done(tx, snapshot) or self.do(tx, snapshot)
-            except NoCohort:
-                continue
-            RecordTarget(self.flow, self.stage, str(snapshot)).write(tx, self._alone(snapshot).fingerprint(), week, 0)
-            told.append(week)
-        if not told:
+            return [build(self)]
+        found: list[W] = []
+        for snapshot in (day for day in self.snapshots() if day > self.clean().first_day):
+            week, started = self.one_week(snapshot), time.monotonic()
+            result = week.current(tx)
+            if result is None:
+                try:
+                    result = build(week)
+                except NoCohort:
+                    continue
+                fingerprint, seconds = week.fingerprint(), time.monotonic() - started
+                results.write(tx, week.address, run.id, fingerprint, week.made_from(), result, seconds)
+            found.append(result)
+        if not found:
             raise NoCohort(f"None of the {self.weeks} weeks up to {self.week()} has a customer who paid before it.")
-        sums = {name: sum(week[name] for week in told) for name in self.counts}
-        return {**told[-1], **sums, "snapshots": [day for week in told for day in week["snapshots"]]}
+        return found
 
-    def forget(self) -> None:
-        record = self.record()
-        for snapshot in record.details["snapshots"] if record else ():
-            RecordTarget(self.flow, self.stage, snapshot).forget()
-        super().forget()
-
-    def _alone(self, snapshot: date) -> WeeklyStage:
-        return self.sibling(type(self), date=snapshot, weeks=1)
+    def forget(self, connection: Connection) -> None:
+        left = self.materialization()
+        for snapshot in left.result.snapshots if left else ():
+            results.forget(connection, self.one_week(snapshot).address)
+        super().forget(connection)
 
 
-class BuildWeeklyFeatures(WeeklyStage, FeatureStage):
+class BuildWeeklyFeatures(WeeklyStage[WeeklyFeatures], FeatureStage[WeeklyFeatures]):
     """The snapshots' rows of ``features.churn_weekly_features`` are what the files say."""
 
     stage = "build_weekly_features"
     after = (CleanRawSources,)
     makes = ("features.churn_weekly_features",)
-    code = (
-        *FEATURE_CODE, "pipelines/churn/weekly.py", "sql/churn/active.sql", "sql/churn/label_weekly.sql",
-        "sql/churn/copy_features.sql", "sql/churn/forget_snapshot.sql",
-    )  # fmt: skip
-    counts = ("rows", "labelled", "churned")
 
-    def is_there(self, tx: Connection, week: Details) -> bool:
+    def has_rows(self, connection: Connection, week: WeeklyFeatures) -> bool:
         from pipelines.churn.weekly import are_there
 
-        return are_there(tx, week["snapshots"])
+        return are_there(connection, week.snapshots)
 
-    def do(self, tx: Connection, snapshot: date) -> Details:
+    def work(self, run: Run, tx: Connection) -> WeeklyFeatures:
         from pipelines.churn import weekly
 
-        counts = weekly.build(tx, self.store(), self.clean(), self.frame_version(), snapshot)
-        return {**counts, "snapshots": [str(snapshot)]}
+        store, clean, version = self.store(), self.clean(), self.frame_version()
+
+        def build(stage: WeeklyStage[WeeklyFeatures]) -> WeeklyFeatures:
+            return weekly.build(tx, store, clean, version, stage.week())
+
+        return WeeklyFeatures.sum(self.week_by_week(run, tx, build))
 
 
-class LogregStage(ChurnStage):
+class LogregStage(ChurnStage[R]):
     """A stage of churn-logreg's training; its key is the last week and how many there are."""
 
     lookback_weeks = WholeNumber(
@@ -513,10 +506,7 @@ class LogregStage(ChurnStage):
 
     @classmethod
     def default_of(cls, name: str) -> Any:
-        if name != "lookback_weeks":
-            return super().default_of(name)
-        with console.refusing():
-            return _settings().churn_lookback_weeks
+        return _settings().churn_lookback_weeks if name == "lookback_weeks" else super().default_of(name)
 
     @property
     def key(self) -> str:
@@ -528,120 +518,106 @@ class LogregStage(ChurnStage):
         return sundays(self.snapshot(), 1)[0]
 
 
-class TrainLogreg(LogregStage, TrainingStage):
+class TrainLogreg(LogregStage[TrainedLogreg], TrainingStage[TrainedLogreg]):
     """A version of churn-logreg, trained on the weekly snapshots that PostgreSQL holds."""
 
     stage = "train_logreg"
     after = (BuildWeeklyFeatures,)
-    code = (
-        "pipelines/churn/logreg.py", "pipelines/churn/contributions.py", "pipelines/churn/explain.py",
-        "pipelines/churn/lifecycle.py", "sql/churn/read_features.sql",
-    )  # fmt: skip
 
-    def requires(self) -> list[Stage]:
+    def requires(self) -> list[Stage[Any]]:
         return [self.weekly()]
 
     def weekly(self) -> BuildWeeklyFeatures:
-        """As many weeks as are to be learnt from; and those that have no label yet, where only time will tell it."""
+        """As many weeks as are to be trained on, and those that have no label yet where EVALUATE does not give it."""
         from pipelines.churn.features import CHURN_WEEKS
         from pipelines.churn.sources import EVALUATE
 
         unlabelled = 0 if self.files().exists(EVALUATE.file) else CHURN_WEEKS
         return self.sibling(BuildWeeklyFeatures, date=self.last_sunday(), weeks=self.lookback_weeks + unlabelled)
 
-    def decided_by(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, Any]:
         return {"tracking": _settings().mlflow_tracking_uri}
 
-    def work(self, tx: Connection) -> Details:
-        from pipelines.churn import lifecycle
+    def work(self, run: Run, tx: Connection) -> TrainedLogreg:  # noqa: ARG002
+        from pipelines.churn.lifecycle import train_logreg
 
-        snapshots = self.weekly().details()["snapshots"]
-        return lifecycle.train_logreg(tx, snapshots, self.lookback_weeks, self.fingerprint())
+        return train_logreg(tx, self.weekly().result().snapshots, self.lookback_weeks, self.fingerprint())
 
 
-class PromoteLogreg(LogregStage):
+class PromoteLogreg(LogregStage[Decision]):
     """It is production if it is better, by the same rule."""
 
     stage = "promote_logreg"
     after = (TrainLogreg,)
     makes = ("churn-logreg",)
-    code = ("pipelines/churn/registry.py", "pipelines/churn/lifecycle.py")
 
-    def decided_by(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, Any]:
         candidate = self.sibling(TrainLogreg).version()
         return {"min_delta": _settings().churn_promotion_min_delta, "candidate": candidate}
 
-    def work(self, tx: Connection) -> Details:  # noqa: ARG002
-        from pipelines.churn import lifecycle
+    def work(self, run: Run, tx: Connection) -> Decision:  # noqa: ARG002
+        from pipelines.churn.lifecycle import promote_logreg
 
-        return lifecycle.promote_logreg(self.details_of(TrainLogreg), _settings().churn_promotion_min_delta)
+        return promote_logreg(self.result_of(TrainLogreg), _settings().churn_promotion_min_delta)
 
 
-class ScoreCohort(WeeklyStage):
+class ScoreCohort(WeeklyStage[Scores]):
     """The cohorts' scores by production churn-logreg are in ``ops.churn_scoring``."""
 
     stage = "score_cohort"
     after = (BuildWeeklyFeatures,)
     makes = ("ops.churn_scoring",)
-    code = ("pipelines/churn/scoring.py", "sql/churn/copy_scores.sql", "sql/churn/forget_scores.sql")
-    counts = ("scored", "predicted_to_churn")
 
-    def sources(self, tx: Connection) -> Versions:  # noqa: ARG002
+    def sources(self, run: Run, connection: Connection) -> Versions:  # noqa: ARG002
         from pipelines.churn import registry
         from pipelines.services import tracking
 
         return {"production": tracking.version_of(registry.CHURN_LOGREG, registry.PRODUCTION)}
 
-    def is_there(self, tx: Connection, week: Details) -> bool:
+    def has_rows(self, connection: Connection, week: Scores) -> bool:
         from pipelines.churn.scoring import are_there
 
-        return are_there(tx, week["snapshots"], week["version"])
+        return are_there(connection, week.snapshots, week.version)
 
     def snapshots(self) -> list[date]:
-        return [date.fromisoformat(day) for day in self.details_of(BuildWeeklyFeatures)["snapshots"]]
+        return list(self.result_of(BuildWeeklyFeatures).snapshots)
 
-    def do(self, tx: Connection, snapshot: date) -> Details:
+    def work(self, run: Run, tx: Connection) -> Scores:
         from pipelines.churn import registry, scoring
 
-        version = self._source_versions()["production"] or registry.to_score_with()
-        return {**scoring.score_cohort(tx, snapshot, version), "snapshots": [str(snapshot)], "version": version}
+        def score(stage: WeeklyStage[Scores]) -> Scores:
+            version = stage.source_versions()["production"] or registry.to_score_with()
+            return scoring.score_cohort(tx, stage.week(), version)
+
+        return Scores.sum(self.week_by_week(run, tx, score))
 
 
 # The watchdog -----------------------------------------------------------------------------------------------------
 
 
-class DetectCsvChanges(ChurnStage):
-    """Which of the files changed since they were last taken as seen."""
+class DetectCsvChanges(FileStage[FileChanges]):
+    """Which of the files changed since the watchdog saw them last."""
 
     stage = "detect_csv_changes"
-    code = ("pipelines/churn/watchdog.py",)
 
     @property
     def key(self) -> str:
         return self.files().url
 
-    def sources(self, tx: Connection) -> Versions:
-        from pipelines.churn import sources, watchdog
+    def sources(self, run: Run, connection: Connection) -> Versions:
+        from pipelines.churn import watchdog
 
-        return {"now": sources.hashes(tx, self.files()), "before": watchdog.remembered(self.store())}
+        return {"now": self.hashes(run, connection), "before": watchdog.remembered(self.store())}
 
-    def work(self, tx: Connection) -> Details:  # noqa: ARG002
-        from pipelines.churn import sources, watchdog
+    def work(self, run: Run, tx: Connection) -> FileChanges:  # noqa: ARG002
+        from pipelines.churn import watchdog
 
-        before, now = (self._source_versions()[when] for when in ("before", "now"))
-        rows = {file: sources.count_lines(self.files(), file) for file in now}
-        changed = watchdog.changes(before, now)
-        return {
-            "files_changed": len(changed),
-            "changed": changed,
-            "first_look": before is None,
-            "now": now,
-            "rows": rows,
-        }
+        seen = self.source_versions()
+        return watchdog.look(self.files(), seen["before"], seen["now"])
 
 
-class EmitDatasetUpdate(ChurnStage):
-    """Those who wait for new files are told, and the files are taken as seen."""
+class EmitDatasetUpdate(ChurnStage[Nothing]):
+    """Whoever waits for new files is notified, and the files are remembered as seen."""
 
     stage = "emit_dataset_update"
     after = (DetectCsvChanges,)
@@ -651,46 +627,66 @@ class EmitDatasetUpdate(ChurnStage):
     def key(self) -> str:
         return self.files().url
 
-    def wanted(self) -> bool:
-        found = self.sibling(DetectCsvChanges).record()
-        return found is not None and bool(found.details["changed"])
+    def should_run(self) -> bool:
+        found = self.sibling(DetectCsvChanges).materialization()
+        return found is not None and bool(found.result.changed)
 
-    def work(self, tx: Connection) -> Details:  # noqa: ARG002
-        from pipelines.churn import report
-
-        found = self.details_of(DetectCsvChanges)
-        if not self.quiet:
-            report.show_changes(self.files(), found)
-        return {}
-
-    def still_there(self) -> bool:
+    def exists(self, connection: Connection) -> bool:  # noqa: ARG002
         from pipelines.churn import watchdog
 
-        return bool(watchdog.remembered(self.store()) == self.details_of(DetectCsvChanges)["now"])
+        return watchdog.remembered(self.store()) == self.result_of(DetectCsvChanges).now
+
+    def work(self, run: Run, tx: Connection) -> Nothing:  # noqa: ARG002
+        from pipelines.churn import report
+
+        if not self.quiet:
+            report.show_changes(self.files(), self.result_of(DetectCsvChanges))
+        return Nothing()
 
     def afterwards(self) -> None:
         from pipelines.churn import watchdog
 
-        watchdog.remember(self.store(), self.details_of(DetectCsvChanges)["now"])
+        watchdog.remember(self.store(), self.result_of(DetectCsvChanges).now)
 
-    def told_of(self, dataset: str) -> Details:
-        found = self.details_of(DetectCsvChanges)
-        return {"file": self.files().at(dataset), "sha256": found["now"][dataset], "rows": found["rows"][dataset]}
+    def describe(self, dataset: str) -> dict[str, Any]:
+        found = self.result_of(DetectCsvChanges)
+        return {"file": self.files().at(dataset), "sha256": found.now[dataset], "rows": found.rows[dataset]}
 
 
 # What a user types ------------------------------------------------------------------------------------------------
 
 
-class ChurnRoot(ChurnTask, Goal):
+class ChurnRoot(ChurnTask, Root):
+    """What the tasks that a user types have in common."""
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds of the stages that worked in this run, in order."""
+        seconds = seconds_by_stage(self.flow_run)
+        return {
+            stage.stage: seconds[stage.stage, stage.key]
+            for stage in self.stages() if (stage.stage, stage.key) in seconds and stage.should_run()
+        }  # fmt: skip
+
+    def cleaned(self) -> CleanTables | None:
+        """The clean tables, if this run made them."""
+        cleaning = self.sibling(CleanRawSources)
+        return cleaning.result() if (cleaning.stage, cleaning.key) in seconds_by_stage(self.flow_run) else None
+
+
+class ChurnGoal(ChurnRoot, Goal):
     """A task that a user types: the stages up to its last one, then a report."""
 
+    def part(self) -> Part:
+        """The results of its stages."""
+        raise NotImplementedError
+
     def report(self) -> None:
-        from pipelines.churn.report import show
+        from pipelines.churn.report import show_run
 
-        show(self)
+        show_run(f"{type(self).__name__} of {self.date}", self.part(), self.cleaned(), self.seconds())
 
 
-class ChurnTraining(ChurnRoot):
+class ChurnTraining(ChurnGoal):
     """Trains churn-model on the newest snapshot and promotes it if it is better."""
 
     last = NotifyTraining
@@ -701,20 +697,38 @@ class ChurnTraining(ChurnRoot):
         super().check()
         notifications.check()
 
+    def part(self) -> Part:
+        from pipelines.churn.report import TrainingPart
 
-class ChurnDriftReport(ChurnRoot):
+        return TrainingPart(
+            self.result_of(FeatureEngineering), self.result_of(TrainSparkModel), self.result_of(EvaluateCandidate),
+            self.result_of(DecidePromotion),
+        )  # fmt: skip
+
+
+class ChurnDriftReport(ChurnGoal):
     """Compares the current snapshot with the weeks before it."""
 
     last = LogDriftResult
 
+    def part(self) -> Part:
+        from pipelines.churn.report import DriftPart
 
-class ChurnFeatureStore(WeeklyTask, ChurnRoot):
+        return DriftPart(self.result_of(BuildCurrentSnapshot), self.result_of(RunDriftReport))
+
+
+class ChurnFeatureStore(WeeklyTask, ChurnGoal):
     """Loads the features of a week, or of --weeks of them, into PostgreSQL."""
 
     last = BuildWeeklyFeatures
 
+    def part(self) -> Part:
+        from pipelines.churn.report import FeaturesPart
 
-class ChurnLogregTraining(ChurnRoot):
+        return FeaturesPart(self.result_of(BuildWeeklyFeatures))
+
+
+class ChurnLogregTraining(ChurnGoal):
     """Trains churn-logreg on the last weekly snapshots and promotes it if it is better."""
 
     last = PromoteLogreg
@@ -724,8 +738,13 @@ class ChurnLogregTraining(ChurnRoot):
     def default_of(cls, name: str) -> Any:
         return LogregStage.default_of(name)
 
+    def part(self) -> Part:
+        from pipelines.churn.report import LogregPart
 
-class ChurnBatchScore(WeeklyTask, ChurnRoot):
+        return LogregPart(self.result_of(TrainLogreg), self.result_of(PromoteLogreg))
+
+
+class ChurnBatchScore(WeeklyTask, ChurnGoal):
     """Scores the week's cohort, or those of --weeks, by production churn-logreg."""
 
     last = ScoreCohort
@@ -736,35 +755,44 @@ class ChurnBatchScore(WeeklyTask, ChurnRoot):
         registry.to_score_with()  # before any work for it is begun
         super().check()
 
+    def part(self) -> Part:
+        from pipelines.churn.report import ScoresPart
 
-class ChurnWatchdog(ChurnRoot):
-    """Tells which of the files changed since they were last taken as seen."""
+        return ScoresPart(self.result_of(ScoreCohort))
+
+
+class ChurnWatchdog(ChurnRoot, Goal):
+    """Detects which of the files changed since it saw them last."""
 
     last = EmitDatasetUpdate
 
     def report(self) -> None:
         from pipelines.churn.report import show_unchanged
 
-        if not self.sibling(EmitDatasetUpdate).wanted():
+        if not self.sibling(EmitDatasetUpdate).should_run():
             show_unchanged(self.files())
 
 
-class Churn(ChurnTask, Root):
+class Churn(ChurnRoot):
     """The whole life of the models: training, drift, feature store, churn-logreg, scores; ends with one table."""
 
-    PARTS: ClassVar[tuple[type[ChurnRoot], ...]] = (
+    PARTS: ClassVar[tuple[type[ChurnGoal], ...]] = (
         ChurnTraining, ChurnDriftReport, ChurnFeatureStore, ChurnLogregTraining, ChurnBatchScore,
     )  # fmt: skip
 
-    def parts(self) -> list[ChurnRoot]:
+    def goals(self) -> list[ChurnGoal]:
         return [self.sibling(part) for part in self.PARTS]
 
-    def run(self) -> Iterator[Stage]:  # type: ignore[override]
-        for part in self.parts():
-            yield part.requires()
+    def stages(self) -> list[Stage[Any]]:
+        return list(dict.fromkeys(stage for goal in self.goals() for stage in goal.stages()))
+
+    def run(self) -> Any:
+        for goal in self.goals():
+            yield goal.requires()
         super().run()
 
     def report(self) -> None:
         from pipelines.churn.report import show_life
 
-        show_life(self)
+        parts = [goal.part() for goal in self.goals()]
+        show_life(f"Churn of {self.date}", parts, self.cleaned(), has_worked=bool(self.seconds()))

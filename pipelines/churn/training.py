@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.churn.declaration import FEATURES, NUMERIC
+from pipelines.churn.results import Labelled
 from pipelines.core import statements
 from pipelines.core.errors import PipelineError
 from pipelines.services.artifacts import Place
@@ -34,11 +35,8 @@ class CannotTrain(PipelineError):
 # The data ---------------------------------------------------------------------------------------------------------
 
 
-def dataset(store: Place, name: str, frame: pyarrow.Table, active: pyarrow.Table) -> dict[str, int]:
+def dataset(store: Place, name: str, frame: pyarrow.Table, active: pyarrow.Table) -> Labelled:
     """Join features and labels, and leave them as Parquet: ``label`` 1 for who was active, ``holdout`` by customer.
-
-    Returns:
-        Counts of ``rows``, ``active`` and ``holdout``.
 
     Raises:
         CannotTrain: too few rows, or all of one label.
@@ -56,7 +54,7 @@ def dataset(store: Place, name: str, frame: pyarrow.Table, active: pyarrow.Table
 
     with store.writing(name) as path:
         pyarrow.parquet.write_table(labelled, path, compression="snappy")
-    return {"rows": len(labels), "active": int(labels.sum()), "holdout": int(held_out.sum())}
+    return Labelled(len(labels), int(labels.sum()), int(held_out.sum()))
 
 
 def require_enough(seen: Any, held_out: Any) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from pipelines.churn import sources
+from pipelines.churn.results import FileChanges
 from pipelines.services import console
 from pipelines.services.artifacts import Place
 
@@ -31,6 +33,13 @@ def changes(before: Mapping[str, str] | None, now: Mapping[str, str]) -> dict[st
         file: "new" if file not in before else "changed" for file, digest in now.items() if before.get(file) != digest
     }
     return told | {file: "gone" for file in before if file not in now}
+
+
+def look(root: Place, before: Mapping[str, str] | None, now: Mapping[str, str]) -> FileChanges:
+    """Compares the files of a folder with those that were seen last, by their hashes."""
+    changed = changes(before, now)
+    rows = {file: sources.count_lines(root, file) for file in now}
+    return FileChanges(len(changed), changed, before is None, dict(now), rows)
 
 
 def remember(store: Place, now: Mapping[str, str]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pipelines.churn import features
 from pipelines.churn.declaration import FEATURES
 from pipelines.churn.features import CHURN_DAYS
+from pipelines.churn.results import CleanTables, WeeklyFeatures
 from pipelines.core import statements
 from pipelines.core.statements import query
 from pipelines.services.artifacts import Place
@@ -20,11 +21,8 @@ if TYPE_CHECKING:
     import pyarrow
 
 
-def build(tx: Connection, store: Place, clean: Mapping[str, Any], version: str, snapshot: date) -> dict[str, int]:
+def build(tx: Connection, store: Place, clean: CleanTables, version: str, snapshot: date) -> WeeklyFeatures:
     """Replace a snapshot's rows of ``features.churn_weekly_features``.
-
-    Returns:
-        ``rows`` of the cohort, and how many of them are ``labelled`` and ``churned``.
 
     Raises:
         NoCohort: there is none; nothing was written.
@@ -34,15 +32,16 @@ def build(tx: Connection, store: Place, clean: Mapping[str, Any], version: str, 
     labelled = label(store, clean, frame, snapshot)
     tx.execute(query("churn/forget_snapshot"), {"snapshot": snapshot})
     copy(tx, "churn/copy_features", labelled)
-    return dict(one(tx, "churn/count_snapshot", {"snapshot": snapshot}))
+    counts = one(tx, "churn/count_snapshot", {"snapshot": snapshot})
+    return WeeklyFeatures((snapshot,), counts["rows"], counts["labelled"], counts["churned"])
 
 
-def are_there(connection: Connection, snapshots: Sequence[date | str]) -> bool:
+def are_there(connection: Connection, snapshots: Sequence[date]) -> bool:
     """Whether each of these snapshots has rows."""
     return int(one(connection, "churn/snapshots_there", {"snapshots": list(snapshots)})["there"]) == len(snapshots)
 
 
-def label(store: Place, clean: Mapping[str, Any], frame: pyarrow.Table, snapshot: date) -> pyarrow.Table:
+def label(store: Place, clean: CleanTables, frame: pyarrow.Table, snapshot: date) -> pyarrow.Table:
     """The rows of the table: ``labeled_churn`` is that of EVALUATE, or whether nothing was paid for 60 days.
 
     Empty where those days have not passed, as far as the payments tell.
@@ -50,17 +49,16 @@ def label(store: Place, clean: Mapping[str, Any], frame: pyarrow.Table, snapshot
     import duckdb
 
     until = snapshot + timedelta(days=CHURN_DAYS)
-    with features.engine(store, clean["folder"]) as ask:
+    with features.engine(store, clean.folder) as ask:
         active = ask(statements.text("churn/active"), {"cutoff": snapshot, "until": until})
     connection = duckdb.connect()
     connection.register("frame", frame)
     connection.register("active", active)
-    with store.local(f"{clean['folder']}/evaluate.parquet") as path:
+    with store.local(f"{clean.folder}/evaluate.parquet") as path:
         connection.read_parquet(str(path)).create_view("evaluate")
-        passed = until <= date.fromisoformat(clean["last_day"]) + timedelta(days=1)
-        return connection.sql(
-            statements.text("churn/label_weekly"), params={"snapshot": snapshot, "passed": passed}
-        ).to_arrow_table()
+        passed = until <= clean.last_day + timedelta(days=1)
+        values = {"snapshot": snapshot, "passed": passed}
+        return connection.sql(statements.text("churn/label_weekly"), params=values).to_arrow_table()
 
 
 def copy(tx: Connection, statement: str, table: pyarrow.Table) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -67,7 +68,7 @@ class Address:
 
 def encode(result: Any) -> dict[str, Any]:
     """A result as JSON values."""
-    encoded: dict[str, Any] = _adapter(type(result)).dump_python(result, mode="json")
+    encoded: dict[str, Any] = _adapter(type(result)).dump_python(result, mode="json")  # type: ignore[arg-type] # classes are hashable
     return encoded
 
 
@@ -80,12 +81,13 @@ def decode(kind: type[R], stored: Mapping[str, Any]) -> R | None:
     from pydantic import ValidationError
 
     try:
-        result: R = _adapter(kind).validate_python(dict(stored))
+        result: R = _adapter(kind).validate_python(dict(stored))  # type: ignore[arg-type] # classes are hashable
     except ValidationError:
         return None
     return result
 
 
+@lru_cache
 def _adapter(kind: type[Any]) -> Any:
     from pydantic import TypeAdapter
 

@@ -181,7 +181,7 @@ def place(url: str | None, default: str) -> Place:
         UsageError: it is neither a folder nor on S3.
     """
     if url is None:
-        return Place(str(settings().make_home() / default))
+        return Place(str(settings().home / default))
     if "://" not in url:
         return Place(str(Path(url).expanduser().resolve()))
     if not url.startswith("s3://") or not url.removeprefix("s3://").strip("/"):

@@ -1,5 +1,5 @@
--- The last time that each stage of the churn flow was done.
-SELECT DISTINCT ON (stage) stage, key, finished_at, seconds, result AS details, result ->> 'reason' AS reason
+-- The newest materialization of each stage of the churn flow.
+SELECT DISTINCT ON (stage) stage, key, finished_at, seconds, result, result ->> 'reason' AS reason
 FROM ops.materializations
 WHERE flow = 'churn' AND stage IN (
     'clean_raw_sources', 'feature_engineering', 'train_spark_model', 'evaluate_candidate', 'decide_promotion',

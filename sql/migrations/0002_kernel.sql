@@ -56,7 +56,7 @@ CREATE INDEX IF NOT EXISTS stage_runs_run ON ops.stage_runs (run_id);
 CREATE INDEX IF NOT EXISTS stage_runs_stage ON ops.stage_runs (stage, key, finished_at);
 
 -- The records of before. Their fingerprints equal none that is computed now: each stage runs once more. That of
--- generate_churn_files is a number of users, which is read back.
+-- generate_churn_files was a number of users; its details, rows by file, were empty while an upload was under way.
 INSERT INTO ops.materializations (flow, stage, key, fingerprint, result, result_version, seconds, finished_at)
 SELECT
     CASE
@@ -70,7 +70,9 @@ SELECT
     stage,
     CASE WHEN stage = 'notify_success' AND starts_with(key, 'churn ') THEN substr(key, 7) ELSE key END,
     CASE WHEN stage = 'generate_churn_files' THEN fingerprint ELSE 'before revision 0002: ' || fingerprint END,
-    details, 0, seconds, finished_at
+    CASE WHEN stage = 'generate_churn_files'
+         THEN jsonb_build_object('users', fingerprint::bigint, 'rows', nullif(details, '{}')) ELSE details END,
+    0, seconds, finished_at
 FROM ops.stage_records
 ON CONFLICT (flow, stage, key) DO NOTHING;
 
