@@ -15,12 +15,11 @@ import json
 import os
 import re
 import sys
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,6 +49,7 @@ LOADERS = {
     "pipelines.services.warehouse.one": (1, "name"),
     "pipelines.services.warehouse.transaction": (0, "lock"),
 }
+PLACEHOLDER = r"%\(\w+\)s|%\w|\{[^{}]*\}"  # what a text to be formatted leaves open
 BUILTINS = frozenset(dir(builtins))
 MODULE_NAMES = frozenset({"__file__", "__name__", "__doc__", "__package__", "__spec__", "__loader__", "__path__"})
 # Bases whose code calls no method of a subclass by a name of the subclass's own.
@@ -139,6 +139,7 @@ class Code:
         self.root, self.followed, self.excluded, self.sql = root, tuple(followed), tuple(excluded), sql
         self.people, self.loaders = tuple(people), dict(loaders)
         self.contents: dict[str, str] = {}  # hash of each file that was read, by its path from the root
+        self._contents: dict[str, bytes] = {}
         self._modules: dict[str, Module | None] = {}
         self._found: dict[tuple[str, Chain], tuple[Target, ...]] = {}
         self._units: dict[tuple[Any, ...], Unit] = {}
@@ -215,9 +216,10 @@ class Code:
                 yield from self._tree(f"{folder}/{entry.name}", suffix)
 
     def read(self, file: str) -> bytes:
-        content = (self.root / file).read_bytes()
-        self.contents[file] = content_hash(content)
-        return content
+        if file not in self._contents:
+            self._contents[file] = content = (self.root / file).read_bytes()
+            self.contents[file] = content_hash(content)
+        return self._contents[file]
 
     def sql_hash(self, name: str) -> str:
         if name not in self._sql_hashes:
@@ -226,9 +228,12 @@ class Code:
         return self._sql_hashes[name]
 
     def module(self, name: str) -> Module | None:
+        """A module or package; None if there is none. A folder without ``__init__.py`` is an empty package."""
         if name not in self._modules:
             file = self.files.get(name)
-            self._modules[name] = Module(name, file, self.read(file)) if file else None
+            is_folder = file is None and any(each.startswith(f"{name}.") for each in self.files)
+            empty = Module(name, f"{name.replace('.', '/')}/__init__.py", b"") if is_folder else None
+            self._modules[name] = Module(name, file, self.read(file)) if file else empty
         return self._modules[name]
 
     def is_followed(self, dotted: str) -> bool:
@@ -312,11 +317,11 @@ class Code:
             return [Target("external", name)] if name in ("__name__", "__doc__") else [Target("module", module, "*")]
         dotted = f"{module.name}.{name}"
         inner = [Target("excluded", dotted)] if _within(dotted, self.excluded) else []
-        if not inner and dotted in self.files:
+        if not inner and name != "*" and self.module(dotted) is not None:
             inner = self._origin(Origin(dotted, None))
         if name in module.classes or name in module.bindings or name in module.imports:
             return [*self.lookup(module, (name,)), *inner]
-        found = inner or [each for each in self.lookup(module, (name,))]
+        found = inner or list(self.lookup(module, (name,)))
         return [Target("missing", dotted) if each.what == f"builtins.{name}" else each for each in found]
 
     def _follow(self, found: Iterable[Target], rest: Chain) -> Iterator[Target]:
@@ -398,12 +403,25 @@ class Code:
         return self._mro[of]
 
     def is_exception(self, of: Class) -> bool:
-        for each in self.mro(of):
-            if isinstance(each, str):
-                known = getattr(builtins, each.removeprefix("builtins."), None)
-                if isinstance(known, type) and issubclass(known, BaseException):
-                    return True
+        return any(isinstance(each, str) and _is_exception(each) for each in self.mro(of))
+
+    def _is_error(self, module: Module, chain: Chain, origin: Origin | None) -> bool:
+        found = self.lookup(module, chain) if origin is None else self.imported(origin, chain[1:])
+        for target in found:
+            of: Any = target.what
+            if target.kind == "excluded":
+                of = self._outside(of) if self._has_bases(of) else None
+            if isinstance(of, Class) and target.kind != "member" and not target.rest and self.is_exception(of):
+                return True
+            if target.kind == "external" and _is_exception(of):
+                return True
         return False
+
+    def _has_bases(self, dotted: str) -> bool:
+        """Whether something outside is a class with bases, by the text of its module: most are not worth a parse."""
+        module, _, name = dotted.rpartition(".")
+        text = self.read(self.files[module]) if module in self.files else b""
+        return re.search(rb"^class %s\(" % re.escape(name.encode()), text, re.MULTILINE) is not None
 
     def is_called_from_outside(self, of: Class) -> bool:
         """Whether a base that is not followed may call methods of the class by name."""
@@ -420,7 +438,7 @@ class Code:
         if key not in self._units:
             kind, of, name = key
             module, owner = (of.module, of) if isinstance(of, Class) else (of, None)
-            reader = Reader(module, self.people, None if kind == "header" else owner)
+            reader = Reader(module, self.people, partial(self._is_error, module), None if kind == "header" else owner)
             if kind == "header":
                 scan = reader.read_header(of.node)
             elif kind == "class":
@@ -440,14 +458,17 @@ class Code:
         resolved = []
         meanings = set()
         for use in scan.uses:
-            if use.origin is None:
-                found = self.lookup(module, use.chain)
-            else:
-                found = self.imported(use.origin, use.chain[1:])
+            inner = use.origin
+            found = self.lookup(module, use.chain) if inner is None else self.imported(inner, use.chain[1:])
             resolved.append((use, found))
             if use.origin is not None or use.chain[0] in module.imports or use.chain[0] not in module.bindings:
                 meanings.add(f"{'.'.join(use.chain)}={','.join(map(_meaning, found))}")
         return Unit(short_hash("\0".join((scan.form, *sorted(meanings)))), scan, tuple(resolved))
+
+
+def _is_exception(dotted: str) -> bool:
+    known = getattr(builtins, dotted.removeprefix("builtins."), None)
+    return isinstance(known, type) and issubclass(known, BaseException)
 
 
 def _meaning(target: Target) -> str:
@@ -496,6 +517,7 @@ class _Closure:
         self.whole: set[Module] = set()
         self.reachable: set[Class] = set()
         self.touched: set[Class] = set()
+        self.full: set[Class] = set()  # of those, the classes whose attributes are all taken in
         self.attributes: set[str] = set()  # asked of objects whose class is not known
         self.virtual: dict[str, set[Class]] = defaultdict(set)  # asked of self where the class may be a subclass
         self.calls: dict[tuple[str, str], list[tuple[Module, Class | None, Use, int]]] = defaultdict(list)
@@ -523,7 +545,7 @@ class _Closure:
             if isinstance(each, Class) and code.is_ours(each):
                 self._touch(each)
                 self._take_dunders(each, concrete)
-        if not self._take_own(concrete, concrete, name):
+        if not self._take_own(concrete, name):
             self._problem(module, concrete.node.lineno, name, f"{class_name} has no such method in a followed package")
             for each in mro:
                 if isinstance(each, Class) and code.is_ours(each):
@@ -567,7 +589,7 @@ class _Closure:
             self._reach(around, with_imports=False)  # it may import all of the project: a catalogue
 
     def _registers(self, module: Module, decorator: ast.expr) -> bool:
-        """Whether a decorator of ours may keep what it decorates: it is an attribute, or refers to a constant."""
+        """Whether a decorator of ours may keep what it decorates: it is an attribute, or uses what may change."""
         chain = chain_of(decorator.func if isinstance(decorator, ast.Call) else decorator)
         for target in self.code.lookup(module, chain) if chain else ():
             if target.kind == "class" or (target.kind in ("unit", "member") and target.rest):
@@ -577,7 +599,7 @@ class _Closure:
                 if not all(isinstance(node, Function) for node in nodes):
                     return True
                 for _, found in self.code.unit(("unit", target.what, target.name)).resolved:
-                    if any(each.kind == "unit" and _is_constant(each) for each in found):
+                    if any(each.kind == "unit" and _may_change(each) for each in found):
                         return True
         return False
 
@@ -607,7 +629,7 @@ class _Closure:
             if not stage:
                 self._take_dunders(of)
             return
-        self._add(("class", of, ""))
+        self._take_full(of)
         if self.code.is_called_from_outside(of):
             self._take_all(of)
         self._take_dunders(of)
@@ -650,7 +672,7 @@ class _Closure:
             self._take(module, name)
         for each in module.classes.values():
             self._touch(each)
-            self._add(("class", each, ""))
+            self._take_full(each)
             self._take_all(each)
         if module.is_package:
             for name in self.code.files:
@@ -663,10 +685,14 @@ class _Closure:
         self._touch(of)
         if name in of.functions:
             self._add(("function", of, name), concrete)
-        if name in of.attributes:
+        if name in of.attributes and of not in self.full:
             self._add(("attribute", of, name), concrete)
 
-    def _take_own(self, start: Class, concrete: Class, name: str, after: Class | None = None) -> bool:
+    def _take_full(self, of: Class) -> None:
+        self.full.add(of)
+        self._add(("class", of, ""))
+
+    def _take_own(self, concrete: Class, name: str, after: Class | None = None) -> bool:
         """Take in what ``self.name`` is for an object of a class; False where that is outside, or nowhere."""
         mro = self.code.mro(concrete)
         if after in mro:
@@ -682,12 +708,12 @@ class _Closure:
     # What a definition uses ----------------------------------------------------------------------------------------
 
     def _process(self, key: tuple[Any, ...], concrete: Class | None) -> None:
-        kind, of, name = key
+        _, of, name = key
         unit = self.code.unit(key)
         owner = of if isinstance(of, Class) else None
         module: Module = of.module if isinstance(of, Class) else of
         self._reach(module)
-        self.parts[_part(kind, of, name)] = unit.digest
+        self.parts[_part(of, name)] = unit.digest
         scan = unit.scan
         for use, found in unit.resolved:
             for target in found:
@@ -717,10 +743,11 @@ class _Closure:
             self._problem(module, line, function, "runs a text: what it executes cannot be followed")
         for call in scan.module_calls:
             self._import_by_name(module, call)
-        for text in scan.strings:
-            self._string(module, text)
-        for expression, scope in scan.file_names:
-            self._file_name(module, owner, expression, scope)
+        for text, line in scan.strings.items():
+            self._string(module, text, line)
+        for expression in scan.file_names:
+            if not self._files(module, _pattern(expression)):
+                self._unbounded(module, expression.lineno, ast.unparse(expression)[:80], "may name any SQL file")
 
     def _use(self, module: Module, owner: Class | None, use: Use, target: Target) -> None:
         match target.kind:
@@ -761,7 +788,7 @@ class _Closure:
                 if isinstance(each, Class) and self.code.is_ours(each):
                     self._take_all(each, concrete)
             return
-        self._take_own(start, start, name)
+        self._take_own(start, name)
         if concrete is None:
             self._ask_virtual(owner, name)
         for each in self.code.mro(start):
@@ -773,11 +800,11 @@ class _Closure:
         if owner is None:
             self._ask((name,))
             return
-        self._take_own(owner, concrete or owner, name, after=owner)
+        self._take_own(concrete or owner, name, after=owner)
         if concrete is None:
             for each in [*self.reachable]:
                 if owner in self.code.mro(each):
-                    self._take_own(owner, each, name, after=owner)
+                    self._take_own(each, name, after=owner)
 
     def _ask(self, names: Iterable[str]) -> None:
         """An attribute of an object whose class is not known: of every class that has it."""
@@ -831,18 +858,24 @@ class _Closure:
 
     # SQL and files -------------------------------------------------------------------------------------------------
 
-    def _string(self, module: Module, text: str) -> None:
-        """A text that names a SQL file, or a Python file of ours."""
+    def _string(self, module: Module, text: str, line: int) -> None:
+        """A text that names a SQL file, or a module of ours."""
         if text in self.code.sql_files:
             self._sql(text)
-        if text.endswith((".sql", ".py")):
-            self._files(module, re.sub(r"%\(\w+\)s|%\w|\{[^{}]*\}", "*", text))
+        if "." in text and text in self.code.files and self.code.is_followed(text):
+            named = self.code.module(text)
+            if named is not None:
+                self._take_whole(named)
+        if text.endswith((".sql", ".py")) and text not in (".sql", ".py"):
+            pattern = re.sub(PLACEHOLDER, "*", text)
+            if not self._files(module, pattern, is_glob="*" in text):
+                self._unbounded(module, line, text, "may name any SQL file")
 
-    def _files(self, module: Module, pattern: str) -> bool:
-        """Take in the files that a pattern may name; False where it leaves everything open."""
-        if not pattern.removesuffix(".sql").removesuffix(".py").strip("*/"):
-            return False
+    def _files(self, module: Module, pattern: str, is_glob: bool = False) -> bool:
+        """Take in the files that a pattern may name; False if it may name any SQL file."""
         if pattern.endswith(".sql"):
+            if not is_glob and not pattern.removesuffix(".sql").strip("*/"):
+                return False
             pattern = pattern[:-4].removeprefix(f"{self.code.sql}/")
             for name in self._matching(pattern):
                 self._sql(name)
@@ -873,11 +906,6 @@ class _Closure:
         if file not in self.parts:
             self.parts[file] = self.code.sql_hash(name)
 
-    def _file_name(self, module: Module, owner: Class | None, expression: ast.expr, scope: Scope) -> None:
-        pattern = _pattern(expression)
-        if not self._files(module, pattern):
-            self._unbounded(module, expression.lineno, ast.unparse(expression)[:80], "may name any file")
-
     def _unbounded(self, module: Module, line: int, name: str, why: str) -> None:
         self._problem(module, line, name, why)
         folder = next((part for part in reversed(self.flow.split(".")) if any(
@@ -889,9 +917,8 @@ class _Closure:
     def _call(self, callee: tuple[str, str], module: Module, owner: Class | None, use: Use, shift: int) -> None:
         """Remember who calls a function: it may pass an argument on to a loader."""
         self.calls[callee].append((module, owner, use, shift))
-        for loader in (callee, ("", callee[1])) if not callee[0] else (callee,):
-            if loader in self.loaders:
-                self._load(module, owner, use, self.loaders[loader], shift)
+        if callee in self.loaders:
+            self._load(module, owner, use, self.loaders[callee], shift)
 
     def _load(self, module: Module, owner: Class | None, use: Use, argument: tuple[int, str], shift: int = 0) -> None:
         """Take in the SQL that a call of a loader names."""
@@ -900,14 +927,10 @@ class _Closure:
             self._unbounded(module, use.line, ".".join(use.chain), "loads SQL by name, and is passed on as a value")
             return
         given: ast.expr | None = use.call.args[position] if 0 <= position < len(use.call.args) else None
-        if any(isinstance(each, ast.Starred) for each in use.call.args[: position + 1]):
-            given = None
-            why = True
-        else:
-            why = False
-        given = next((each.value for each in use.call.keywords if each.arg == name), given)
+        is_spread = any(isinstance(each, ast.Starred) for each in use.call.args[: position + 1])
+        given = next((each.value for each in use.call.keywords if each.arg == name), None if is_spread else given)
         if given is None:
-            if why or any(each.arg is None for each in use.call.keywords):
+            if is_spread or any(each.arg is None for each in use.call.keywords):
                 self._unbounded(module, use.line, ".".join(use.chain), "the name of the SQL file is not written here")
             return  # a default: it is part of the function
         found = _Names(self, module, owner, use.scope).of(given)
@@ -915,8 +938,11 @@ class _Closure:
             self._unbounded(module, given.lineno, ast.unparse(given)[:80], "may name any SQL file")
             return
         for each in found:
-            for sql in self._matching(each):
+            matching = [each] if each in self.code.sql_files else [*self._matching(each)] if "*" in each else []
+            for sql in matching:
                 self._sql(sql)
+            if not matching:
+                self._problem(module, given.lineno, each, f"there is no such file in {self.code.sql}/")
 
     def pass_on(self, module: Module, owner: Class | None, scope: Scope, name: str) -> bool:
         """A function passes a parameter on to a loader: its callers say which file. False where they are not seen."""
@@ -937,9 +963,18 @@ class _Closure:
         self.problems.add(Unresolved(module.file, line, name, why))
 
 
-def _is_constant(target: Target) -> bool:
-    nodes: list[ast.stmt] = target.what.bindings[target.name]
-    return not all(isinstance(node, Function) for node in nodes)
+def _may_change(target: Target) -> bool:
+    """Whether a name of a module holds an object that may change: no function, number, text or tuple of those."""
+    for node in target.what.bindings[target.name]:
+        value = getattr(node, "value", None)
+        if isinstance(value, ast.expr):
+            try:
+                hash(ast.literal_eval(value))
+            except (ValueError, TypeError):
+                return True
+        elif not isinstance(node, Function):
+            return True
+    return False
 
 
 def _shift(of: Class, name: str) -> int:
@@ -950,7 +985,7 @@ def _shift(of: Class, name: str) -> int:
     ))  # fmt: skip
 
 
-def _part(kind: str, of: Module | Class, name: str) -> str:
+def _part(of: Module | Class, name: str) -> str:
     if isinstance(of, Class):
         return f"{of.qualified}.{name}" if name else of.qualified
     return f"{of.name}.{name or '<module>'}"
@@ -966,9 +1001,9 @@ def _pattern(node: ast.expr) -> str:
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             return _pattern(left) + _pattern(right)
         case ast.BinOp(left=ast.Constant(value=str() as text), op=ast.Mod()):
-            return re.sub(r"%\(\w+\)s|%\w", "*", text)
+            return re.sub(PLACEHOLDER, "*", text)
         case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="format")):
-            return re.sub(r"\{[^{}]*\}", "*", text)
+            return re.sub(PLACEHOLDER, "*", text)
     return "*"
 
 
@@ -1084,8 +1119,7 @@ class _Names:
             if given is None:
                 return None
             texts |= given
-        for each, value, is_item in _assignments(node, name):
-            del each
+        for value, is_item in _assignments(node, name):
             found = None if value is None else self.items(value) if is_item else evaluate(value)
             if found is None:
                 return None
@@ -1100,27 +1134,27 @@ def _default(arguments: ast.arguments, name: str) -> ast.expr | None:
     return defaults.get(name) or keyword.get(name)
 
 
-def _assignments(node: ast.AST | None, name: str) -> Iterator[tuple[ast.AST, ast.expr | None, bool]]:
-    """Each binding of a local name: the value, or the collection that it is an item of, or None for another kind."""
+def _assignments(node: ast.AST | None, name: str) -> Iterator[tuple[ast.expr | None, bool]]:
+    """Each binding of a local name: its value and False, the collection of its values and True, None for others."""
     for each in ast.walk(node) if node else ():
         match each:
             case ast.Assign(targets=[ast.Name(id=target)], value=value) if target == name:
-                yield each, value, False
+                yield value, False
             case ast.AnnAssign(target=ast.Name(id=target), value=value) if target == name:
                 if value is not None:
-                    yield each, value, False
+                    yield value, False
             case ast.NamedExpr(target=ast.Name(id=target), value=value) if target == name:
-                yield each, value, False
+                yield value, False
             case ast.For(target=ast.Name(id=target)) | ast.comprehension(target=ast.Name(id=target)) if target == name:
-                yield each, each.iter, True
+                yield each.iter, True
             case ast.stmt() if name in targets(each)[0]:
-                yield each, None, False
+                yield None, False
             case ast.comprehension(target=target) if any(
                 isinstance(inner, ast.Name) and inner.id == name for inner in ast.walk(target)
             ):
-                yield each, None, False
+                yield None, False
             case ast.ExceptHandler(name=target) | ast.MatchAs(name=target) if target == name:
-                yield each, None, False
+                yield None, False
 
 
 # The cache --------------------------------------------------------------------------------------------------------
@@ -1161,14 +1195,12 @@ def write_cache(root: Path, entries: Iterable[str], cache: Path, code: Code | No
     kept = dict(list(records.items())[-MOST_RECORDS:])
     with suppress(OSError):
         cache.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f"{cache.name}.", dir=cache.parent)
+        new = cache.with_name(f"{cache.name}.{os.urandom(6).hex()}")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump({"made_by": _made_by(code), "records": kept}, file)
-            Path(name).replace(cache)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+            new.write_text(json.dumps({"made_by": _made_by(code), "records": kept}), encoding="utf-8")
+            new.replace(cache)
+        finally:
+            new.unlink(missing_ok=True)
     return found
 
 

@@ -38,7 +38,7 @@ class Origin(NamedTuple):
 
 
 class Use(NamedTuple):
-    """A dotted name that a definition uses; ``call`` where it is called there, ``origin`` where a function imports it."""
+    """A dotted name that a definition uses; ``call`` if it is called, ``origin`` if the function itself imports it."""
 
     chain: Chain
     line: int
@@ -72,8 +72,8 @@ class Scan:
     members: list[Use] = field(default_factory=list)  # names of the class body that the definition stands in
     attributes: set[str] = field(default_factory=set)  # of objects whose class is not known
     attribute_calls: list[Use] = field(default_factory=list)
-    strings: set[str] = field(default_factory=set)
-    file_names: list[tuple[ast.expr, Scope]] = field(default_factory=list)  # composed names that end in .sql or .py
+    strings: dict[str, int] = field(default_factory=dict)  # with the line of one of them
+    file_names: list[ast.expr] = field(default_factory=list)  # composed names that end in .sql or .py
     imported: list[Origin] = field(default_factory=list)
     module_calls: list[ast.Call] = field(default_factory=list)  # importlib.import_module(…)
     needs_whole_module: bool = False
@@ -298,10 +298,20 @@ def parameters(arguments: ast.arguments) -> list[str]:
 
 
 class Reader:
-    """Reads one definition of a module. ``people`` are prefixes of functions whose arguments are texts for people."""
+    """Reads one definition of a module.
 
-    def __init__(self, module: Module, people: Sequence[str], owner: Class | None = None) -> None:
-        self.module, self.people, self.owner = module, tuple(people), owner
+    Args:
+        module: the definition's.
+        people: prefixes of functions whose arguments are texts for people.
+        is_error: whether a name, as a chain with the origin if a function imports it, is an exception class.
+        owner: the class that the definition is a member of.
+    """
+
+    def __init__(
+        self, module: Module, people: Sequence[str], is_error: Callable[[Chain, Origin | None], bool],
+        owner: Class | None = None,
+    ) -> None:  # fmt: skip
+        self.module, self.people, self.is_error, self.owner = module, tuple(people), is_error, owner
         self.scan = Scan()
         self.out: list[str] = []
         self.in_text = False
@@ -317,7 +327,8 @@ class Reader:
             ast.Global: self.declaration, ast.Nonlocal: self.declaration, ast.Raise: self.raise_,
             ast.Assert: self.assertion, ast.AnnAssign: self.annotated, ast.If: self.if_, ast.Expr: self.expression,
             ast.Pass: self.nothing, ast.ExceptHandler: self.bound_name, ast.MatchAs: self.bound_name,
-            ast.MatchStar: self.bound_name, ast.MatchMapping: self.bound_name, ast.NamedExpr: self.walrus,
+            ast.MatchStar: self.bound_name, ast.MatchMapping: self.bound_name, ast.MatchClass: self.class_pattern,
+            ast.NamedExpr: self.walrus,
         }  # fmt: skip
 
     def read(self, nodes: Iterable[ast.AST], is_method: bool = False) -> Scan:
@@ -449,7 +460,8 @@ class Reader:
         if use.call is not None and len(use.chain) > 1:
             self.scan.attribute_calls.append(use)
 
-    def origins(self, root: str) -> list[Origin]:
+    def origins(self, root: str) -> list[Origin] | None:
+        """Where a name is imported from within functions; None if it is one of the module's."""
         scope: Scope | None = self.scope
         while scope is not None:
             if root in scope.imports:
@@ -457,17 +469,20 @@ class Reader:
             if root in scope.bound:
                 return []
             scope = scope.parent
-        return self.module.imports.get(root, [])
+        return None
 
     def speaks(self, chain: Chain | None, function: ast.expr) -> bool:
-        """Whether the arguments of a call are texts: it logs, warns or tells people."""
+        """Whether the arguments of a call are texts: it logs, warns, speaks to people or makes an exception."""
         if chain is None:
             return (isinstance(function, ast.Attribute) and function.attr in LOG_METHODS
                     and isinstance(function.value, ast.Call)
                     and (chain_of(function.value.func) or ("",))[-1] == "getLogger")  # fmt: skip
         if len(chain) > 1 and chain[-1] in LOG_METHODS and chain[-2].strip("_").lower() in LOGGERS:
             return True
-        for origin in self.origins(chain[0]):
+        inner = self.origins(chain[0])
+        if any(self.is_error(chain, origin) for origin in ([None] if inner is None else inner)):
+            return True
+        for origin in self.module.imports.get(chain[0], ()) if inner is None else inner:
             named = ".".join((origin.module, *((origin.name,) if origin.name else ()), *chain[1:]))
             if named == "warnings.warn" or named.startswith(self.people):
                 return True
@@ -557,7 +572,7 @@ class Reader:
             case "attrgetter" | "methodcaller":
                 for value in literal:
                     self.scan.attributes.update(value.split("."))
-                if (len(literal) < len(node.args) and function == "attrgetter") or not literal:
+                if not literal or (function == "attrgetter" and len(literal) < len(node.args)):
                     self.scan.attributes.add("*")
             case "import_module" | "__import__" | "resolve_name" | "run_module" | "run_path":
                 self.scan.module_calls.append(node)
@@ -571,7 +586,7 @@ class Reader:
     def constant(self, node: ast.Constant) -> None:
         value = node.value
         if isinstance(value, str):
-            self.scan.strings.add(value)
+            self.scan.strings[value] = node.lineno
             if self.in_text:
                 return
         self.out.append(repr(value))
@@ -584,7 +599,7 @@ class Reader:
                     self.unhashed(each)
             return
         if isinstance(last, ast.Constant) and str(last.value).endswith((".sql", ".py")):
-            self.scan.file_names.append((node, self.scope))
+            self.scan.file_names.append(node)
         self.fields(node, ("values",))
 
     def operation(self, node: ast.BinOp) -> None:
@@ -597,7 +612,7 @@ class Reader:
             and isinstance(node.right, ast.Constant)
             and node.right.value in (".sql", ".py")
         ):
-            self.scan.file_names.append((node, self.scope))
+            self.scan.file_names.append(node)
         self.fields(node, ("left", "op", "right"))
 
     def function(self, node: Function | ast.Lambda, is_method: bool = False) -> None:
@@ -693,7 +708,7 @@ class Reader:
             self.in_text = before
 
     def annotated(self, node: ast.AnnAssign) -> None:
-        if self.scope.kind == "class" or (self.owner is not None and self.scope is self.top):
+        if self.scope.kind == "class":
             special = ast.dump(node.annotation)
             self.out.append(f"<Field {[each for each in ('ClassVar', 'InitVar', 'KW_ONLY') if each in special]}>")
         elif node.value is None:
@@ -719,6 +734,10 @@ class Reader:
 
     def nothing(self, node: ast.Pass) -> None:
         """A statement without effect has no form."""
+
+    def class_pattern(self, node: ast.MatchClass) -> None:
+        self.scan.attributes.update(node.kwd_attrs)
+        self.fields(node, FIELDS[ast.MatchClass])
 
     def bound_name(self, node: ast.ExceptHandler | ast.MatchAs | ast.MatchStar | ast.MatchMapping) -> None:
         name = node.rest if isinstance(node, ast.MatchMapping) else node.name

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pipelines.core.stage import Stage
 
-KINDS = {"code": "code", "parameters": "parameter", "sources": "source version", "upstream": "upstream stage"}
+KINDS: Mapping[str, str] = {
+    "code": "code",
+    "parameters": "parameter",
+    "sources": "source version",
+    "upstream": "upstream stage",
+}
 
 
 @dataclass(frozen=True)
@@ -53,12 +59,18 @@ def _causes_of(stage: Stage[Any]) -> Iterator[Cause]:
     if left is None:
         yield Cause(stage.stage, "materialization", stage.key, "", "there is none that this code can read")
         return
+    if not left.made_from:
+        yield Cause(
+            stage.stage, "materialization", stage.key, "made before the ledger", "what it was made of is not known"
+        )
+        return
     now = stage.made_from()
     for part, kind in KINDS.items():
         before: Mapping[str, Any] = left.made_from.get(part, {})
         for name in sorted({*before, *now[part]}):
             if before.get(name) != now[part].get(name):
-                yield Cause(stage.stage, _kind(kind, name), name, _text(before.get(name)), _text(now[part].get(name)))
+                was, value = _text(before.get(name)), _text(now[part].get(name))
+                yield Cause(stage.stage, _kind(kind, name), name, was, value)
     if left.fingerprint == stage.fingerprint() and not stage.exists(connection):
         yield Cause(stage.stage, "materialization", stage.key, "there", "gone, or overwritten by another run")
 
@@ -70,4 +82,6 @@ def _kind(kind: str, name: str) -> str:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value)[:60]
+    """A value in a few words: a hash by its beginning."""
+    text = "" if value is None else str(value)
+    return text[:12] if re.fullmatch("[0-9a-f]{64}", text) else text[:60]
