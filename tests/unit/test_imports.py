@@ -101,7 +101,8 @@ print(settings.settings.cache_info().currsize if settings else 0)
 
 
 def test_importing_pipelines_changes_nothing_of_the_process_and_reads_no_setting(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PROJECT_TIMEZONE": "nowhere"}
+    # Nothing of this process, in which an import of pipelines may have left something.
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PROJECT_TIMEZONE": "nowhere"}
     done = subprocess.run(
         [sys.executable, "-c", CHANGES], cwd=tmp_path, env=environment, text=True, capture_output=True, check=False
     )
