@@ -104,7 +104,7 @@ def count_rows_by_key() -> None:
     The count of Great Expectations joins the groups with the table again. Both count the rows that share their key with
     another row; a key with a NULL equals no other.
 
-    Gain: 1.05 s / 2.89 s to validate a key of four columns in 1M rows, one process, medians of 5.
+    Gain: 2.52 s / 7.65 s (loaded machine) to validate a key of four columns in 1M rows, one process, medians of 5.
     """
     from great_expectations.core.metric_domain_types import MetricDomainTypes
     from great_expectations.execution_engine import SqlAlchemyExecutionEngine
