@@ -782,7 +782,8 @@ def test_every_code_point_is_kept(database, tmp_path: Path, kind: str) -> None:
     points = [each for each in range(1, 0x110000) if not 0xD800 <= each < 0xE000 and (each != 10 or kind == "parquet")]
     texts = [("".join(map(chr, points[start : start + 512])), "x", "y") for start in range(0, len(points), 512)]
     assert load(file_of_texts(tmp_path / "history", kind, encoded(texts)))["loaded"] == len(texts)
-    assert texts_of(database) == texts
+    lost = [set(text[0]) - set(kept[0]) for text, kept in zip(texts, texts_of(database), strict=True) if text != kept]
+    assert lost == []
 
 
 @KINDS
