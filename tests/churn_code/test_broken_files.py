@@ -238,7 +238,9 @@ def test_the_line_of_a_value_is_told_whatever_stands_before_it() -> None:
     """Line ends within values, blank lines, a delimiter of their own, a field that is longer than Python's limit."""
     before = '1;2019-05-01;5;;"of two\nlines; or so"\n\n' + f"1;2019-05-01;5;;{'x' * 200_000}\n"
     text = "CUS_CUST_ID_BUY;FECHA;SPENT;DESCUENTO;NOTE\n" + before + "1;soon;5;;\n" * 3
+    limit = csv.field_size_limit()
     assert of_file("payments", text.encode()).startswith("PAYMENTS.csv, line 6, column FECHA: 'soon' is no day.")
+    assert csv.field_size_limit() == limit, "it is one of the whole process"
 
 
 # What stays ---------------------------------------------------------------------------------------------------------
