@@ -62,7 +62,8 @@ def test_the_image_has_the_version_that_the_ledger_names() -> None:
 def test_stack_up_builds_the_image_with_the_version_of_the_checkout(tmp_path: Path) -> None:
     file, engine, passed = tmp_path / ".env", tmp_path / "bin" / "docker", tmp_path / "passed"
     engine.parent.mkdir()
-    engine.write_text(f'#!/bin/sh\n[ "$2" = build ] || exit 0\nprintf %s "$PROJECT_VERSION" >{passed}\nexit 1\n')
+    does = f'"compose build") printf %s "$PROJECT_VERSION" >{passed}; exit 1;; volume*) exit 1;;'
+    engine.write_text(f'#!/bin/sh\ncase "$1 $2" in {does} esac\n')
     engine.chmod(0o755)
     given = {"PATH": f"{engine.parent}:{os.environ['PATH']}", "DATA_DIR": str(tmp_path)}
     assert script("stack-up", file, **given, PROJECT_VERSION="").returncode == 1
