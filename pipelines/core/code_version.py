@@ -116,6 +116,15 @@ class Unit(NamedTuple):
     resolved: tuple[tuple[Use, tuple[Target, ...]], ...]
 
 
+class Passed(NamedTuple):
+    """A function that passes a parameter on to a loader of SQL: whom callers call, and where it is."""
+
+    callees: tuple[tuple[str, str], ...]
+    module: Module
+    line: int
+    name: str
+
+
 def short_hash(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
@@ -522,9 +531,13 @@ class _Closure:
         self.virtual: dict[str, set[Class]] = defaultdict(set)  # asked of self where the class may be a subclass
         self.calls: dict[tuple[str, str], list[tuple[Module, Class | None, Use, int]]] = defaultdict(list)
         self.loaders: dict[tuple[str, str], tuple[int, str]] = {}
+        self.passed: list[Passed] = []
         self._begin(entry)
         while self.queue:
             self._process(*self.queue.pop())
+        for passed in self.passed:
+            if not any(self.calls[callee] for callee in passed.callees):
+                self._unbounded(passed.module, passed.line, passed.name, "may name any SQL file: no caller is seen")
 
     def _begin(self, entry: str) -> None:
         code = self.code
@@ -584,6 +597,9 @@ class _Closure:
                 self._take_all(each)
         for origin in module.imported if with_imports else ():
             self._import(origin)
+        for star in module.stars:
+            if code.is_followed(star) and (every := code.module(star)) is not None:
+                self._take_whole(every)
         package = module.name.rpartition(".")[0]
         if code.is_followed(package) and (around := code.module(package)) is not None:
             self._reach(around, with_imports=False)  # it may import all of the project: a catalogue
@@ -952,7 +968,9 @@ class _Closure:
             return False
         callee = (owner.qualified if owner else module.name, node.name)
         position = parameters(node.args).index(name)
-        for each in (callee, ("", node.name)) if owner else (callee,):
+        callees = (callee, ("", node.name)) if owner else (callee,)
+        self.passed.append(Passed(callees, module, node.lineno, name))
+        for each in callees:
             if each not in self.loaders:
                 self.loaders[each] = (position, name)
                 for where, caller, use, shift in [*self.calls[each]]:
