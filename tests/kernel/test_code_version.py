@@ -33,6 +33,20 @@ REFERENCES = {
     "relative import": ("from .helpers import used", "used()"),
     "relative module": ("from . import helpers", "helpers.used()"),
     "relative from above": ("from ..flow.helpers import used", "used()"),
+    "from a package": ("from pkg import flow\nimport pkg.flow.helpers as _", "flow.helpers.used()"),
+    "decorator of a nested function": ("from pkg.flow.helpers import used", "@used\n        def inner(): return 1"),
+    "base of a nested class": ("from pkg.flow.helpers import used", "class Inner(used()): pass"),
+    "walrus": ("from pkg.flow.helpers import used", "(f := used) and f()"),
+    "starred": ("from pkg.flow.helpers import used", "print(*used(), **used())"),
+    "slice": ("from pkg.flow.helpers import used", "tx[used():]"),
+    "match": ("from pkg.flow import helpers", "match tx:\n            case 1 if helpers.used(): pass"),
+    "context manager": ("from pkg.flow.helpers import used", "with used() as x: pass"),
+    "generator": ("from pkg.flow.helpers import used", "yield from used()"),
+    "condition of a comprehension": ("from pkg.flow.helpers import used", "{x: 1 for x in tx if used()}"),
+    "shadowed elsewhere": ("from pkg.flow.helpers import used", "def inner(used): return used\n        used()"),
+    "constant of a constant": ("from pkg.flow.helpers import used\nONE = [used]\nTWO = (ONE,)", "TWO[0]()"),
+    "added to a constant": ("from pkg.flow.helpers import used\nALL = []\nALL += [used]", "ALL[0]()"),
+    "appended to a constant": ("from pkg.flow.helpers import used\nALL = []\nALL.append(used)", "ALL[0]()"),
     "within try": ("try:\n    from pkg.flow.helpers import used\nexcept ImportError:\n    used = None", "used()"),
     "value": ("from pkg.flow.helpers import used", "map(used, [1])"),
     "alias": ("from pkg.flow import helpers", "f = helpers.used; f()"),
@@ -129,7 +143,8 @@ def test_a_name_that_another_module_imports_is_followed_to_where_it_is_defined(p
 
 def test_swapping_two_imported_names_is_a_change(project: Make) -> None:
     made = project(
-        f"{STAGE}from pkg.flow.back import one as p, two as q\nclass A(Stage):\n    def work(self, tx): return p() - q()\n",
+        f"{STAGE}from pkg.flow.back import one as p, two as q\n"
+        "class A(Stage):\n    def work(self, tx): return p() - q()\n",
         back="def one(): return 1\ndef two(): return 2\n",
     )
     before = made.version()
@@ -250,7 +265,8 @@ class A(Stage):
 
 def test_a_method_of_an_object_of_unknown_class_is_that_of_every_class_that_has_it(project: Make) -> None:
     made = project(
-        f"{STAGE}from pkg.flow.shapes import make\nclass A(Stage):\n    def work(self, tx): return make().area() + tx.side\n",
+        f"{STAGE}from pkg.flow.shapes import make\n"
+        "class A(Stage):\n    def work(self, tx): return make().area() + tx.side\n",
         shapes="""
         def make(): return None
         class Square:
@@ -269,7 +285,8 @@ def test_a_method_of_an_object_of_unknown_class_is_that_of_every_class_that_has_
 
 def test_an_object_that_comes_from_elsewhere_may_be_of_an_imported_class(project: Make) -> None:
     made = project(
-        f"{STAGE}from pkg.flow.shapes import Square\nclass A(Stage):\n    def work(self, tx): return self.shape.area()\n",
+        f"{STAGE}from pkg.flow.shapes import Square\n"
+        "class A(Stage):\n    def work(self, tx): return self.shape.area()\n",
         shapes="class Square:\n    def area(self): return 1\n",
     )
     assert "shapes.Square.area" in made.parts()
@@ -327,7 +344,8 @@ def test_the_parts_of_a_class_are_found(project: Make, use: str, part: str) -> N
 
 @pytest.mark.parametrize(("old", "new"), [
     ("size: int", "size2: int"), ('name: str = "a"', 'name: str = "b"'), ("frozen=True", "frozen=False"),
-    ("class Thing(Base)", "class Thing"), ("size: int", "size: int = 1"), ("return 1\n    class", "return 2\n    class"),
+    ("class Thing(Base)", "class Thing"), ("size: int", "size: int = 1"),
+    ("return 1\n    class", "return 2\n    class"),
 ])  # fmt: skip
 def test_fields_bases_and_decorators_of_a_class_count(project: Make, old: str, new: str) -> None:
     made = project(
@@ -335,7 +353,7 @@ def test_fields_bases_and_decorators_of_a_class_count(project: Make, old: str, n
         things=CLASS,
     )
     before = made.version()
-    (made.root / "pkg/flow/things.py").write_text(__import__("textwrap").dedent(CLASS.replace(old, new)))
+    made.write({"pkg/flow/things.py": CLASS.replace(old, new)})
     assert made.version().digest != before.digest
 
 
@@ -378,6 +396,55 @@ class A(Stage):
     def work(self, tx): return [each().area() for each in Shape.__subclasses__()]
 """)
     assert "tasks.Square.area" in made.parts()
+
+
+def test_an_overridden_attribute_is_that_of_the_stages_own_class(project: Make) -> None:
+    made = project(
+        f"""{STAGE}
+from pkg.flow.helpers import used, unused
+class Base(Stage):
+    run = staticmethod(used)
+    def work(self, tx): return self.run()
+class A(Base):
+    run = staticmethod(unused)
+class B(Base):
+    pass
+""",
+        helpers="def used(): return 1\ndef unused(): return 2\n",
+    )
+    assert "helpers.unused" in made.parts("A")
+    assert "helpers.used" not in made.parts("A")
+    assert "helpers.used" in made.parts("B")
+
+
+def test_a_nested_function_counts_with_the_function_around_it(project: Make) -> None:
+    made = project(f"""{STAGE}
+class A(Stage):
+    def work(self, tx):
+        def inner(x):
+            return self.helper(x)
+        return [lambda: inner(1)]
+    def helper(self, x): return x
+""")
+    assert "tasks.A.helper" in made.parts()
+    before = made.version()
+    made.edit("pkg/flow/tasks.py", "inner(1)", "inner(2)")
+    assert made.version() != before
+
+
+def test_a_class_body_may_name_what_it_has_and_what_its_module_has(project: Make) -> None:
+    made = project(
+        f"""{STAGE}
+from pkg.flow.helpers import size
+class Thing:
+    size = size
+    double = size * 2
+class A(Stage):
+    def work(self, tx): return Thing.double
+""",
+        helpers="size = 3\n",
+    )
+    assert {"helpers.size", "tasks.Thing"} <= made.parts()
 
 
 # What does not count ------------------------------------------------------------------------------------------------
@@ -566,7 +633,8 @@ def test_sql_that_cannot_be_bounded_is_a_problem_and_takes_in_all_of_the_flow(pr
 
 
 @pytest.mark.parametrize(("use", "name"), [
-    ("undefined()", "undefined"), ("query('flow/absent')", "flow/absent"), ("query(f'flow/absent_{tx}')", "flow/absent_*"),
+    ("undefined()", "undefined"), ("query('flow/absent')", "flow/absent"),
+    ("query(f'flow/absent_{tx}')", "flow/absent_*"),
     ("from pkg.flow import absent\n        absent.run()", "absent.run"),
     ("import pkg.flow.tasks\n        pkg.flow.tasks.absent()", "pkg.flow.tasks.absent"),
     ("eval(tx)", "eval"), ("__import__(tx)", "__import__(tx)"),

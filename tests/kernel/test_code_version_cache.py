@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import random
+import shutil
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -16,7 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.core.code_version import CodeVersion, versions, write_cache
+from pipelines.core.statements import ROOT
 from tests.kernel.project import BASE, Project
+from tests.kernel.stages import entries
 
 FILES = {
     "pkg/flow/__init__.py": "",
@@ -64,7 +67,8 @@ EDITS = [
     ("pkg/core/__init__.py", "def record", "def forget"),
 ]  # fmt: skip
 NEW_FILES = {
-    "sql/flow/read_c.sql": "SELECT 3", "sql/flow/10.sql": "SELECT 4", "pkg/flow/helpers/__init__.py": "def used(x): ...",
+    "sql/flow/read_c.sql": "SELECT 3", "sql/flow/10.sql": "SELECT 4",
+    "pkg/flow/helpers/__init__.py": "def used(x): ...",
     "pkg/flow/suites.py": "",
 }  # fmt: skip
 STEPS = st.lists(
@@ -248,18 +252,12 @@ def test_formatting_changes_no_version(steps: list[tuple[Callable[[str, random.R
 @pytest.mark.parametrize("flow", ["crypto", "churn"])
 def test_formatting_the_project_changes_no_version(tmp_path: Path, flow: str) -> None:
     """Every module of the project, written anew by ``ast.unparse``."""
-    import shutil
-
-    from pipelines.core.code_version import Code
-    from pipelines.core.statements import ROOT
-    from tests.kernel.stages import entries
-
     shutil.copytree(ROOT / "pipelines", tmp_path / "pipelines", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "sql", tmp_path / "sql")
     mine = [entry for entry in entries() if f".{flow}." in entry]
-    before = {entry: Code(tmp_path).version_of(entry) for entry in mine}
+    before = versions(tmp_path, mine)
     for path in (tmp_path / "pipelines").rglob("*.py"):
         path.write_text(ast.unparse(ast.parse(path.read_bytes())))
     for path in (tmp_path / "sql").rglob("*.sql"):
         path.write_text("-- a comment\n" + path.read_text().replace("\n", "  \n\n") + "\n/* the end */")
-    assert {entry: Code(tmp_path).version_of(entry) for entry in mine} == before
+    assert versions(tmp_path, mine) == before
