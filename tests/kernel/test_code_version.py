@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 
 from pipelines.core.code_version import Code, CodeVersion
-from pipelines.core.statements import tokens
+from pipelines.core.statements import ROOT, tokens
 from tests.kernel.project import Project
 
 Make = Callable[..., Project]
@@ -726,3 +729,36 @@ def test_changes_are_named() -> None:
     assert Code.changes(old, new) == (("d",), ("a",), ("b",))
     assert CodeVersion.of(old).digest == CodeVersion.of(dict(reversed(old.items()))).digest
     assert CodeVersion.of(old).digest != CodeVersion.of(new).digest
+
+
+def test_a_version_depends_on_no_order() -> None:
+    """Neither on that of sets, which differs from process to process, nor on that of the entries."""
+    program = (
+        "import sys, json; from pathlib import Path; from tests.kernel.stages import entries\n"
+        "from pipelines.core.code_version import Code; from pipelines.core.statements import ROOT\n"
+        "code = Code(ROOT); names = sorted(entries(), reverse=sys.argv[1] == 'reverse')\n"
+        "print(json.dumps({name: dict(code.version_of(name).parts) for name in names}, sort_keys=True))\n"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", program, order], env={**os.environ, "PYTHONHASHSEED": seed}, cwd=ROOT, check=True,
+            capture_output=True,
+        ).stdout
+        for seed, order in (("1", "reverse"), ("2", ""), ("3", ""))
+    }  # fmt: skip
+    assert len(outputs) == 1
+
+
+def test_modules_that_import_each_other(project: Make) -> None:
+    made = project(
+        f"{STAGE}from pkg.flow import one, two\n"
+        "class A(Stage):\n    def work(self, tx): return one.x()\n"
+        "class B(Stage):\n    def work(self, tx): return two.x()\n",
+        one="from pkg.flow.two import *\nfrom pkg.flow.three import *\n",
+        two="from pkg.flow.one import *\n",
+        three="def x(): return 1\n",
+    )
+    code = made.code()
+    for stage in "AB":
+        assert "pkg.flow.three.x" in code.version_of(f"pkg.flow.tasks.{stage}.work").parts
+    assert made.problems("AB") == []
