@@ -564,10 +564,13 @@ class _Closure:
             self._take(module, name)
             return
         module = code.module(module_name)
-        if module is None or class_name not in module.classes:
+        found = code.lookup(module, (class_name,)) if module is not None else ()
+        concrete = next((each.what for each in found if each.kind == "class"), None)
+        if concrete is None:
             raise LookupError(f"{entry}: there is no such function, and no class {class_name} in {module_name}.")
+        module = concrete.module
         self.flow = module_name
-        self.concrete = concrete = module.classes[class_name]
+        self.concrete = concrete
         mro = code.mro(concrete)
         self.kin = {each for each in mro if isinstance(each, Class) and not code.is_ours(each)}
         for each in mro:
@@ -1210,7 +1213,10 @@ def content_hash(content: bytes) -> str:
 def versions(
     root: Path, entries: Iterable[str], cache: Path | None = None, code: Code | None = None
 ) -> dict[str, CodeVersion]:
-    """The versions of entries; from the cache where no file that they depend on has changed. Writes nothing.
+    """The versions of entries; from the cache if no file that they depend on has changed. Writes nothing.
+
+    A file has changed if its content has: times of writing are too coarse to tell two edits apart, and reading what
+    a flow depends on takes two milliseconds.
 
     Args:
         root: the folder of the project.

@@ -762,3 +762,52 @@ def test_modules_that_import_each_other(project: Make) -> None:
     for stage in "AB":
         assert "pkg.flow.three.x" in code.version_of(f"pkg.flow.tasks.{stage}.work").parts
     assert made.problems("AB") == []
+
+
+def test_a_stage_is_found_where_its_package_imports_it_from(project: Make) -> None:
+    made = project(
+        "from pkg.flow.inner import A\n",
+        inner=f"{STAGE}class A(Stage):\n    def work(self, tx): return query('flow/upsert')\n",
+    )
+    assert made.parts() == {"inner.A", "inner.A.work", "sql/flow/upsert.sql"}
+
+
+@pytest.mark.parametrize(("body", "part"), [
+    ("work = staticmethod(helpers.used)", "helpers.used"),
+    ("@helpers.used\n    def work(self, tx): return 1", "helpers.used"),
+    ("@property\n    def size(self): return helpers.used()\n    def work(self, tx): return self.size", "helpers.used"),
+    ("@classmethod\n    def make(cls): return helpers.used()\n    def work(self, tx): return type(self).make()",
+     "tasks.A.make"),
+    ("@classmethod\n    def make(cls): return cls.last()\n    @classmethod\n    def last(cls): return 1\n"
+     "    def work(self, tx): return self.make()", "tasks.A.last"),
+    ("def prepare(self): self.engine = helpers.used\n    def work(self, tx): me = self; me.prepare()", "helpers.used"),
+    ("def work(self, tx): return [self.one(x) for x in tx]\n    def one(self, x): return helpers.used(x)",
+     "helpers.used"),
+    ("def work(self, tx): return map(self.one, tx)\n    def one(self, x): return helpers.used(x)", "helpers.used"),
+    ("def work(self, tx): return getattr(self, tx)()\n    def one(self): return helpers.used()", "helpers.used"),
+    ("def work(self, tx): return getattr(self, 'one')()\n    def one(self): return helpers.used()", "helpers.used"),
+    ("def __init__(self): self.x = helpers.used()\n    def work(self, tx): return self.x", "helpers.used"),
+    ("def work(self, tx): console.note(f'{helpers.used()}')", "helpers.used"),
+    ("def work(self, tx): log.info('%s', helpers.used())", "helpers.used"),
+    ("def work(self, tx): raise ValueError('a' + helpers.used())", "helpers.used"),
+    ("def work(self, tx, x=helpers.used()): return x", "helpers.used"),
+    ("def work(self, tx): return shown(tx)", "tasks._text"),
+])  # fmt: skip
+def test_what_a_stage_reaches_is_found(project: Make, body: str, part: str) -> None:
+    made = project(
+        f"""{STAGE}
+import functools, logging
+from pkg.flow import helpers
+from pkg.services import console
+log = logging.getLogger(__name__)
+@functools.singledispatch
+def shown(x): return x
+@shown.register
+def _text(x: str): return x.upper()
+class A(Stage):
+    {body}
+""",
+        helpers=HELPERS,
+    )
+    assert part in made.parts()
+    assert made.problems() == []

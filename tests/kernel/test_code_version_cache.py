@@ -107,7 +107,7 @@ def write(made: Project) -> dict[str, CodeVersion]:
     return write_cache(made.root, ENTRIES, made.root / "state/cache.json", made.code())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(steps=STEPS)
 def test_cached_versions_equal_computed_ones(steps: list[tuple[str, object]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -235,7 +235,7 @@ def reorder(text: str, chance: random.Random) -> str:
 FORMATS: list[Callable[[str, random.Random], str]] = [unparse, space, parentheses, document, reorder]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(steps=st.lists(st.tuples(st.sampled_from(FORMATS), st.integers()), min_size=1, max_size=4))
 def test_formatting_changes_no_version(steps: list[tuple[Callable[[str, random.Random], str], int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

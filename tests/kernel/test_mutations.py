@@ -19,7 +19,8 @@ from pipelines.core.statements import ROOT
 from tests.kernel.stages import entries
 
 ENTRIES = entries()
-VERSIONS = {entry: Code(ROOT).version_of(entry) for entry in ENTRIES}
+CODE = Code(ROOT)
+VERSIONS = {entry: CODE.version_of(entry) for entry in ENTRIES}
 PARTS = {part for version in VERSIONS.values() for part in version.parts}
 
 
@@ -115,7 +116,7 @@ def holders(part: str) -> set[str]:
 
 
 def test_every_name_that_a_stage_uses_can_be_followed() -> None:
-    assert [str(problem) for problem in Code(ROOT).problems(ENTRIES)] == []
+    assert [str(problem) for problem in CODE.problems(ENTRIES)] == []
 
 
 def test_a_copy_has_the_same_versions(tree: Path) -> None:
