@@ -545,6 +545,7 @@ class Reader:
         if chain is None:
             self.visit(node.func)
             if isinstance(node.func, ast.Attribute):
+                arguments = self.called_by_name(node.func.attr, node) or arguments
                 self.scan.attribute_calls.append(Use(("", node.func.attr), node.lineno, node, self.scope))
         else:
             self.out.append(".".join(chain))
