@@ -119,9 +119,12 @@ class World:
                 connection.execute(statement)
 
     def record(self, stage: str) -> dict[str, Any]:
-        """What the newest record of a stage tells."""
-        told = f"SELECT details FROM ops.stage_records WHERE stage = '{stage}' ORDER BY finished_at DESC LIMIT 1"
-        return self.rows(told)[0]["details"]
+        """The result in the newest materialization of a stage."""
+        newest = (
+            f"SELECT result FROM ops.materializations WHERE flow = 'churn' AND stage = '{stage}'"
+            " ORDER BY finished_at DESC LIMIT 1"
+        )
+        return self.rows(newest)[0]["result"]
 
     @property
     def tracking(self) -> str:
@@ -216,10 +219,11 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def unrecorded(world: World, stage: str, key: str) -> Iterator[Callable[[], bool]]:
-    """While it lasts, a stage that has done its work waits before its record; the function tells whether it does."""
+    """While it lasts, a stage that has done its work waits before its materialization; the function says whether."""
     with world.connect() as holder, world.connect(autocommit=True) as looker:
         holder.execute(
-            "INSERT INTO ops.stage_records (stage, key, fingerprint, details, seconds) VALUES (%s, %s, '', '{}', 0)",
+            "INSERT INTO ops.materializations (flow, stage, key, fingerprint, result, seconds)"
+            " VALUES ('churn', %s, %s, '', '{}', 0)",
             (stage, key),
         )
         waits = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"

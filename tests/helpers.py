@@ -15,10 +15,8 @@ import luigi as luigi_library
 from psycopg import sql
 
 from pipelines import CryptoMerge
-from pipelines.core import stage
 from pipelines.core.statements import ROOT
 from pipelines.crypto import report
-from pipelines.services import warehouse
 from pipelines.services.settings import Settings, settings
 from pipelines.services.warehouse import Connection, Row
 
@@ -28,7 +26,7 @@ GOOD = ("BRASIL", "200234", "1/2/2023", "ETH", "1200", "1.3")
 HISTORY = "raw.bt_crypto_transaction_history"
 TABLES = (
     "raw.day_changes", "staging.snapshot", "staging.bt_crypto_transaction_history", "prod.bt_crypto_events",
-    "dqm.dq_runs", "dqm.bt_crypto_events_rejects", "ops.stage_records", "ops.loaded_files",
+    "dqm.dq_runs", "dqm.bt_crypto_events_rejects", "ops.materializations", "ops.loaded_files",
     "ops.loaded_lines",
 )  # fmt: skip
 
@@ -47,11 +45,8 @@ def own_environment(state: Path) -> None:
 
 
 def new_run() -> None:
-    """Forget what a run of this process knows, and give back its lock: what comes next is another run."""
-    stage._pinned.clear()
+    """Forgets the tasks of this process: what comes next is another run."""
     luigi_library.task_register.Register.clear_instance_cache()
-    warehouse.connection().execute("SELECT pg_advisory_unlock_all()")
-    warehouse._locks.clear()
 
 
 def empty(connection: Connection) -> None:
@@ -101,9 +96,7 @@ def load(path: Path, on_invalid: str = "halt", day: date = DAY) -> dict[str, Any
 
 
 def python(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run Python from the root of the repository; this process gives back its lock before."""
-    if os.getpid() in warehouse._connections:
-        new_run()
+    """Run Python from the root of the repository."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
     return subprocess.run(
         [sys.executable, *arguments],

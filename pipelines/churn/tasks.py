@@ -323,10 +323,6 @@ class NotifyTraining(ChurnStage[Notified]):
     stage = "notify_success"
     after = (PromoteModel, SkipPromotion)
 
-    @property
-    def key(self) -> str:
-        return f"churn {self.snapshot()}"
-
     def inputs(self) -> list[Stage[Any]]:
         return [self.sibling(DecidePromotion)]
 
@@ -659,24 +655,23 @@ class EmitDatasetUpdate(ChurnStage[Nothing]):
 # What a user types ------------------------------------------------------------------------------------------------
 
 
-class ChurnRoot(ChurnTask, Root):
-    """What the tasks that a user types have in common."""
-
-    def seconds(self) -> dict[str, float]:
-        """Seconds of the stages that worked in this run, in order."""
-        seconds = seconds_by_stage(self.flow_run)
-        return {
-            stage.stage: seconds[stage.stage, stage.key]
-            for stage in self.stages() if (stage.stage, stage.key) in seconds and stage.should_run()
-        }  # fmt: skip
-
-    def cleaned(self) -> CleanTables | None:
-        """The clean tables, if this run made them."""
-        cleaning = self.sibling(CleanRawSources)
-        return cleaning.result() if (cleaning.stage, cleaning.key) in seconds_by_stage(self.flow_run) else None
+def seconds_of(root: Root) -> dict[str, float]:
+    """Seconds of the stages that worked in the root's run, in order."""
+    seconds = seconds_by_stage(root.flow_run)
+    return {
+        stage.stage: seconds[stage.stage, stage.key]
+        for stage in root.stages()
+        if (stage.stage, stage.key) in seconds and stage.should_run()
+    }
 
 
-class ChurnGoal(ChurnRoot, Goal):
+def cleaned_by(task: ChurnTask) -> CleanTables | None:
+    """The clean tables, if the task's run made them."""
+    cleaning = task.sibling(CleanRawSources)
+    return cleaning.result() if (cleaning.stage, cleaning.key) in seconds_by_stage(task.flow_run) else None
+
+
+class ChurnRoot(ChurnTask, Goal):
     """A task that a user types: the stages up to its last one, then a report."""
 
     def part(self) -> Part:
@@ -686,10 +681,10 @@ class ChurnGoal(ChurnRoot, Goal):
     def report(self) -> None:
         from pipelines.churn.report import show_run
 
-        show_run(f"{type(self).__name__} of {self.date}", self.part(), self.cleaned(), self.seconds())
+        show_run(f"{type(self).__name__} of {self.date}", self.part(), cleaned_by(self), seconds_of(self))
 
 
-class ChurnTraining(ChurnGoal):
+class ChurnTraining(ChurnRoot):
     """Trains churn-model on the newest snapshot and promotes it if it is better."""
 
     last = NotifyTraining
@@ -709,7 +704,7 @@ class ChurnTraining(ChurnGoal):
         )  # fmt: skip
 
 
-class ChurnDriftReport(ChurnGoal):
+class ChurnDriftReport(ChurnRoot):
     """Compares the current snapshot with the weeks before it."""
 
     last = LogDriftResult
@@ -720,7 +715,7 @@ class ChurnDriftReport(ChurnGoal):
         return DriftPart(self.result_of(BuildCurrentSnapshot), self.result_of(RunDriftReport))
 
 
-class ChurnFeatureStore(WeeklyTask, ChurnGoal):
+class ChurnFeatureStore(WeeklyTask, ChurnRoot):
     """Loads the features of a week, or of --weeks of them, into PostgreSQL."""
 
     last = BuildWeeklyFeatures
@@ -731,7 +726,7 @@ class ChurnFeatureStore(WeeklyTask, ChurnGoal):
         return FeaturesPart(self.result_of(BuildWeeklyFeatures))
 
 
-class ChurnLogregTraining(ChurnGoal):
+class ChurnLogregTraining(ChurnRoot):
     """Trains churn-logreg on the last weekly snapshots and promotes it if it is better."""
 
     last = PromoteLogreg
@@ -747,7 +742,7 @@ class ChurnLogregTraining(ChurnGoal):
         return LogregPart(self.result_of(TrainLogreg), self.result_of(PromoteLogreg))
 
 
-class ChurnBatchScore(WeeklyTask, ChurnGoal):
+class ChurnBatchScore(WeeklyTask, ChurnRoot):
     """Scores the week's cohort, or those of --weeks, by production churn-logreg."""
 
     last = ScoreCohort
@@ -764,7 +759,7 @@ class ChurnBatchScore(WeeklyTask, ChurnGoal):
         return ScoresPart(self.result_of(ScoreCohort))
 
 
-class ChurnWatchdog(ChurnRoot, Goal):
+class ChurnWatchdog(ChurnTask, Goal):
     """Detects which of the files changed since it saw them last."""
 
     last = EmitDatasetUpdate
@@ -776,26 +771,26 @@ class ChurnWatchdog(ChurnRoot, Goal):
             show_unchanged(self.files())
 
 
-class Churn(ChurnRoot):
+class Churn(ChurnTask, Root):
     """The whole life of the models: training, drift, feature store, churn-logreg, scores; ends with one table."""
 
-    PARTS: ClassVar[tuple[type[ChurnGoal], ...]] = (
+    PARTS: ClassVar[tuple[type[ChurnRoot], ...]] = (
         ChurnTraining, ChurnDriftReport, ChurnFeatureStore, ChurnLogregTraining, ChurnBatchScore,
     )  # fmt: skip
 
-    def goals(self) -> list[ChurnGoal]:
+    def roots(self) -> list[ChurnRoot]:
         return [self.sibling(part) for part in self.PARTS]
 
     def stages(self) -> list[Stage[Any]]:
-        return list(dict.fromkeys(stage for goal in self.goals() for stage in goal.stages()))
+        return list(dict.fromkeys(stage for root in self.roots() for stage in root.stages()))
 
     def run(self) -> Any:
-        for goal in self.goals():
-            yield goal.requires()
+        for root in self.roots():
+            yield root.requires()
         super().run()
 
     def report(self) -> None:
         from pipelines.churn.report import show_life
 
-        parts = [goal.part() for goal in self.goals()]
-        show_life(f"Churn of {self.date}", parts, self.cleaned(), has_worked=bool(self.seconds()))
+        parts = [root.part() for root in self.roots()]
+        show_life(f"Churn of {self.date}", parts, cleaned_by(self), has_worked=bool(seconds_of(self)))
