@@ -32,7 +32,7 @@ from pipelines.core.run import Environment, Run, Versions
 from pipelines.core.stage import FlowTask, Goal, Root, Stage, digest, seconds_by_stage
 
 if TYPE_CHECKING:
-    from pipelines.churn.generated_files import Wanted
+    from pipelines.churn.generated_files import Destination
     from pipelines.churn.report import Part
     from pipelines.services.artifacts import Place
     from pipelines.services.settings import Settings
@@ -67,7 +67,7 @@ class ChurnTask(FlowTask):
 
         if self.date.year < 1000:
             raise UsageError(f"--date {self.date}: write a year of four digits.")
-        generated_files.are_missing(self.flow_run.reader(), self.wanted_files())
+        generated_files.are_missing(self.flow_run.reader(), self.destination())
 
     def files(self) -> Place:
         """Where the CSV files are."""
@@ -75,12 +75,12 @@ class ChurnTask(FlowTask):
 
         return place(_settings().churn_data_root, "churn_data")
 
-    def wanted_files(self) -> Wanted:
+    def destination(self) -> Destination:
         """Where the CSV files are to be, if there are none yet."""
-        from pipelines.churn.generated_files import Wanted
+        from pipelines.churn.generated_files import Destination
 
         is_named = _settings().churn_data_root is not None
-        return Wanted(self.files(), is_named, _settings().churn_users, self.sibling(CleanRawSources).address)
+        return Destination(self.files(), is_named, _settings().churn_users, self.sibling(CleanRawSources).address)
 
     def store(self) -> Place:
         """Where files of the flow go."""
@@ -132,13 +132,13 @@ class FileStage(ChurnStage[R]):
         from pipelines.churn.generated_files import generate_missing
 
         with run.environment.explained(self.stage):
-            generate_missing(run.connection, run.id, self.wanted_files())
+            generate_missing(run.connection, run.id, self.destination())
 
     def hashes(self, run: Run, connection: Connection) -> dict[str, str]:
         """SHA-256 by file; empty where files are yet to be generated."""
         from pipelines.churn import generated_files, sources
 
-        if generated_files.are_missing(connection, self.wanted_files()):
+        if generated_files.are_missing(connection, self.destination()):
             return {}
         return sources.hashes(connection, self.files(), may_read=run.has_begun)
 

@@ -160,7 +160,7 @@ def test_what_was_cleared_really_runs_again(dags: Dags, trained: Run, monkeypatc
 
 def finished(dags: Dags) -> dict[tuple[str, str], datetime]:
     """When each stage was done, by stage and key."""
-    records = dags.world.rows("SELECT stage, key, finished_at FROM ops.stage_records")
+    records = dags.world.rows("SELECT stage, key, finished_at FROM ops.materializations")
     return {(row["stage"], row["key"]): row["finished_at"] for row in records}
 
 

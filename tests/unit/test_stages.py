@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass
 from datetime import date
+from typing import Any, get_type_hints
 
 import pytest
 
 import pipelines
 from pipelines import CryptoPipeline
 from pipelines.churn import tasks as churn
+from pipelines.core.stage import Stage
 
 STAGES = CryptoPipeline(source="history.csv", window_days=5, on_invalid="halt").stages()
 CHURN = {
@@ -26,6 +29,13 @@ CHURN = {
     "ChurnBatchScore": [churn.CleanRawSources, churn.BuildWeeklyFeatures, churn.ScoreCohort],
     "ChurnWatchdog": [churn.DetectCsvChanges, churn.EmitDatasetUpdate],
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", dict.fromkeys(each for stages in CHURN.values() for each in stages))
+def test_a_stage_of_churn_names_the_dataclass_that_its_work_returns(stage: type[Stage[Any]]) -> None:
+    returns = get_type_hints(stage.work, vars(churn), {"Connection": None})["return"]
+    assert is_dataclass(stage.result_type)
+    assert returns is stage.result_type
 
 
 def test_the_stages_are_those_of_the_design_in_their_order() -> None:
