@@ -216,7 +216,7 @@ def test_a_place_that_is_neither_a_folder_nor_on_s3_is_refused(world: World) -> 
 
 def test_what_cannot_be_written_to_is_told_in_words(world: World) -> None:
     world.edit("DEMOGRAFICOS.csv", lambda text: text + text.splitlines()[1] + "\n")
-    refused = world.luigi("ChurnFeatureStore", "--date", DATE, code=30, ARTIFACTS_URL="/proc/nowhere")
+    refused = world.luigi("ChurnFeatureStore", "--date", DATE, code=2, ARTIFACTS_URL="/proc/nowhere")
     assert "/proc/nowhere" in refused.err
     assert "Look at ARTIFACTS_URL." in refused.err
     assert refused.stages == []
