@@ -22,6 +22,7 @@ from psycopg.rows import dict_row
 
 from pipelines.core.statements import ROOT
 from pipelines.services import warehouse
+from pipelines.services.artifacts import Place
 from pipelines.services.settings import Settings
 
 DATE = "2019-06-01"  # the day after the last payment of generated files
@@ -178,6 +179,11 @@ class World:
         shutil.copytree(self.folder / "kept", self.state, symlinks=True)
         _reopen_stores()
         self._recreate(f"{self.name}_kept")
+        place = Place(str(self.files))  # the copies have other times: asking alone would not know their content
+        with self.connect() as connection:
+            for file in place.names():
+                values = (place.version(file), place.at(file))
+                connection.execute("UPDATE ops.source_hashes SET version = %s WHERE path = %s", values)
 
     def _recreate(self, template: str) -> None:
         with _admin() as admin:
