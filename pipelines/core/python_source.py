@@ -716,8 +716,9 @@ class Reader:
             if isinstance(node.target, ast.Name):
                 self.bind(node.target.id)
             return
-        else:
-            self.out.append("<Assign>")
+        else:  # in the form of an assignment without a type
+            self.visit(ast.copy_location(ast.Assign(targets=[node.target], value=node.value), node))
+            return
         self.visit(node.target)
         if node.value is not None:
             self.visit(node.value)
