@@ -43,11 +43,10 @@ FOLLOWED = ("pipelines",)
 EXCLUDED = ("pipelines.core", "pipelines.services")
 PEOPLE = ("pipelines.services.console.",)
 # Functions that load SQL by name: the position and the name of that argument.
-LOADERS = {
+LOADERS: Mapping[str, tuple[int, str]] = {
     "pipelines.core.statements.query": (0, "name"),
     "pipelines.core.statements.text": (0, "name"),
     "pipelines.services.warehouse.one": (1, "name"),
-    "pipelines.services.warehouse.transaction": (0, "lock"),
 }
 PLACEHOLDER = r"%\(\w+\)s|%\w|\{[^{}]*\}"  # what a text to be formatted leaves open
 BUILTINS = frozenset(dir(builtins))

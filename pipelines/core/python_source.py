@@ -7,7 +7,7 @@ errors and log lines. Nothing is imported or run.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,13 +20,13 @@ LOG_METHODS = frozenset({"debug", "info", "warning", "warn", "error", "exception
 PLACES = frozenset({"parent", "parents", "with_name", "with_stem", "joinpath", "name", "stem"})
 RUNS_TEXT = frozenset({"eval", "exec"})
 OWN_NAMESPACE = frozenset({"globals", "vars", "locals"})
-LEFT_OUT = {"type_comment", "ctx", "type_ignores", "type_params", "kind", "annotation", "returns", "simple"}
-FIELDS = {
+LEFT_OUT = frozenset({"type_comment", "ctx", "type_ignores", "type_params", "kind", "annotation", "returns", "simple"})
+FIELDS: Mapping[type[ast.AST], tuple[str, ...]] = {
     node: tuple(name for name in node._fields if name not in LEFT_OUT)
     for node in vars(ast).values()
     if isinstance(node, type) and issubclass(node, ast.AST)
 }
-TAGS = {node: f"<{node.__name__}>" for node in FIELDS}
+TAGS: Mapping[type[ast.AST], str] = {node: f"<{node.__name__}>" for node in FIELDS}
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 

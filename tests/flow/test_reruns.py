@@ -69,10 +69,7 @@ def test_only_what_is_affected_runs_again(code: Path, database: Connection) -> N
     insert_rows(database, ("BRASIL", 1, "1/6/2022", "ETH", 1200, 1))
     assert ran(code) == [], "a row outside of the window is none of its business"
 
-    for edited, comment in {
-        "sql/crypto/upsert.sql": "\n-- edited\n",
-        "pipelines/crypto/rules.py": "\n# edited\n",
-    }.items():
+    for edited, comment in (("sql/crypto/upsert.sql", "\n-- edited\n"), ("pipelines/crypto/rules.py", "\n# edited\n")):
         with (code / edited).open("a", encoding="utf-8") as file:
             file.write(comment)
         assert ran(code) == [], f"a comment of {edited} decides nothing"
