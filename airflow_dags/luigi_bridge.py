@@ -33,7 +33,7 @@ from pipelines.services.settings import settings
 
 log = logging.getLogger(__name__)
 AnyStage = Stage[Any]
-DEFAULTS = {
+DEFAULTS: Mapping[str, object] = {
     "retries": 2,
     "retry_delay": timedelta(seconds=30),
     "retry_exponential_backoff": 2,

@@ -469,10 +469,12 @@ def ending_failed(run: Run) -> Iterator[None]:
         raise
 
 
-def _subclasses(kind: type[Each]) -> Iterator[type[Each]]:
+def _subclasses(kind: type[Each]) -> dict[type[Each], None]:
+    """All classes below one, each once: some have two bases."""
+    found: dict[type[Each], None] = {}
     for each in kind.__subclasses__():
-        yield each
-        yield from _subclasses(each)
+        found |= {each: None, **_subclasses(each)}
+    return found
 
 
 def stages(flow: str | None = None) -> list[type[Stage[Any]]]:

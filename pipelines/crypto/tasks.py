@@ -141,7 +141,7 @@ class RawHistory(BeforeGates[History]):
 
         return {"sha256": source_version(connection, Path(self.source), may_read=run.has_begun)}
 
-    def work(self, run: Run, tx: Connection) -> History | Refusal:
+    def work(self, run: Run, tx: Connection) -> History | Refusal:  # noqa: ARG002
         from pipelines.crypto import history
         from pipelines.crypto.candidate import require_columns
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from pipelines.core.statements import ROOT
-from pipelines.services import warehouse
 from pipelines.services.settings import Settings
 
 COMPOSE = (ROOT / "compose.yaml").read_text()
@@ -128,18 +127,3 @@ def test_half_a_backup_is_refused_before_anything_is_lost(tmp_path: Path) -> Non
     assert script("stack-restore", file).returncode == 2
     assert script("stack-backup", file, TO=str(backup)).returncode == 2
     assert file.read_text() == before
-
-
-def test_a_process_whose_parent_lies_outside_of_its_container_holds_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-
-    def ask(_: object, name: str, __: object) -> dict[str, bool]:
-        asked.append(name)
-        return {"locked": True}
-
-    monkeypatch.setattr(os, "getppid", lambda: 0)  # as within `docker exec`
-    monkeypatch.setattr(warehouse, "connection", lambda: None)
-    monkeypatch.setattr(warehouse, "one", ask)
-    monkeypatch.setattr(warehouse, "_locks", {})
-    assert warehouse.lock("crypto", print)
-    assert asked == ["try_lock"]
