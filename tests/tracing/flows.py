@@ -39,7 +39,7 @@ LINE = "BRASIL,{},1/2/2023,ETH,1200,1.5"
 
 def run(root: Root) -> None:
     """Runs the stages of a root task as one run, part by part: what a part requires depends on the parts before it."""
-    for part in root.goals() if isinstance(root, Churn) else [root]:
+    for part in root.roots() if isinstance(root, Churn) else [root]:
         for stage in part.stages():
             stage.run()
     root.flow_run.finish()

@@ -124,7 +124,7 @@ def _forget_cached() -> None:
     for name, module in [*sys.modules.items()]:
         if name.startswith((*FOLLOWED, statements.__name__)):
             for each in [*vars(module).values()]:
-                if hasattr(each, "cache_clear"):
+                if hasattr(each, "cache_clear") and each.__module__ == name:  # not the settings, which it imports
                     each.cache_clear()
 
 
