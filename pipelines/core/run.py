@@ -174,6 +174,7 @@ class Run:
         self.open()
         self._lock()
         session.locked = True
+        ledger.mark_lost(self.connection, self.flow, self.id)  # the lock was that of a killed run until it was noticed
         self.pins = {
             f"{row['stage']} {row['key']}": row["source_versions"]
             for row in ledger.pinned_by(session.main or self.connection, self.id, self.engine)
