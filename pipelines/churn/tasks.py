@@ -786,11 +786,6 @@ class Churn(ChurnRoot):
     def stages(self) -> list[Stage[Any]]:
         return list(dict.fromkeys(stage for goal in self.goals() for stage in goal.stages()))
 
-    def run(self) -> Any:
-        for goal in self.goals():
-            yield goal.requires()
-        super().run()
-
     def report(self) -> None:
         from pipelines.churn.report import show_life
 

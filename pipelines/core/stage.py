@@ -13,7 +13,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, get_args
 
@@ -409,9 +409,15 @@ class Root(FlowTask):
         """The stages of this run, first to last."""
         raise NotImplementedError
 
+    def goals(self) -> Sequence[Goal]:
+        """The roots that this one reaches one after the other, where what follows is known only then."""
+        return []
+
     def run(self) -> Any:
         run = self.flow_run
         with self.reported(), ending_failed(run):
+            for goal in self.goals():
+                reach(goal.requires())
             run.open()
             noted = {(row["stage"], row["key"]) for row in ledger_of(run)}
             with run.connection.transaction():
@@ -438,6 +444,18 @@ class Goal(Root):
 
     def stages(self) -> list[Stage[Any]]:
         return self.requires().line()
+
+
+def reach(stage: Stage[Any]) -> None:
+    """Runs a stage and what comes before it, where they are stale, in this process and as parts of its run.
+
+    Luigi does the same with tasks that ``run`` yields. But with ``--workers`` it makes them anew, in another process
+    than the one that knows the run: they would be parts of another run.
+    """
+    if not stage.complete():
+        for before in stage.requires():
+            reach(before)
+        stage.run()
 
 
 def ledger_of(run: Run) -> list[dict[str, Any]]:
