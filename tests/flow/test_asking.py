@@ -196,11 +196,7 @@ def empty_database(server: Connection) -> Iterator[str]:
     server.execute("DROP DATABASE nothing_yet WITH (FORCE)")
 
 
-def test_asking_on_an_empty_machine_leaves_nothing(
-    home: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],  # noqa: ARG001
-) -> None:
+def test_asking_on_an_empty_machine_leaves_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("POSTGRES_DSN", raising=False)
     state = home.parent / "state"
     before = files(home.parent)
@@ -235,7 +231,7 @@ def test_asking_on_an_empty_database_leaves_nothing(home: Path, empty_database: 
 
 def test_asking_after_a_run_changes_nothing(database: Connection, state: Path, home: Path) -> None:
     insert_rows(database, *GOOD)
-    helpers.run_flow(no_top_up=True)
+    helpers.run_flow()
     before = files(state, home), objects(database), contents(database)
     answers = ask_everything(home)
     assert "MergeToProd ['MergeToProd', 'ValidateCandidate', 'ValidateRaw'" in answers
