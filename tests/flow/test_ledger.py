@@ -320,6 +320,21 @@ def test_a_run_killed_in_each_stage_is_lost_and_the_next_one_goes_on(
     assert sorted(helpers.raw_rows(database)) == history
 
 
+def test_a_killed_run_whose_session_is_still_there_is_lost_once_its_lock_is_free(database: Connection) -> None:
+    """The server notices a moment later that a client is gone; until then its session holds the lock."""
+    insert_rows(database, *GOOD)
+    killed = ledger.new_run_id()
+    with warehouse.connect(ledger.session_name(killed)) as session:
+        ledger.open_run(session, killed, "crypto", "CryptoMerge", {}, DAY, ledger.Engine(), "")
+        session.execute("SELECT pg_advisory_lock(20260, hashtext('crypto'))")
+        process = start(*MERGE)
+        assert process.stderr is not None
+        assert "another run of the crypto flow is at work" in process.stderr.readline()
+        assert [run["outcome"] for run in runs(database)] == [None, None]
+    ended(process)
+    assert [run["outcome"] for run in runs(database)] == ["lost", "succeeded"]
+
+
 def test_two_runs_at_once_are_recorded_and_do_not_interleave(database: Connection) -> None:
     insert_rows(database, *GOOD)
     processes = [start(*MERGE[:2], day, "--no-top-up") for day in ("2023-02-01", "2023-02-02")]
