@@ -423,6 +423,7 @@ class Root(FlowTask):
             with run.connection.transaction():
                 for stage in self.stages():
                     if stage.should_run() and (stage.stage, stage.key) not in noted:
+                        noted.add((stage.stage, stage.key))  # two goals may lead through one stage
                         run.note_stage(stage.stage, stage.key, "skipped")
             if not self.quiet:
                 self.report()
