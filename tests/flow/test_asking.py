@@ -8,62 +8,28 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from threading import enumerate as threads
 
 import luigi
 import psycopg
 import pytest
-from luigi.task import flatten
 from luigi.task_register import Register
-from psycopg import conninfo, sql
+from psycopg import conninfo
 from psycopg.rows import dict_row
 
-import pipelines
 from pipelines import CryptoMerge
-from pipelines.core.errors import MissingInput, NewerResult
-from pipelines.core.stage import FlowTask, Stage, stages
+from pipelines.core.errors import NewerResult
+from pipelines.core.stage import Stage
 from pipelines.core.statements import ROOT
 from pipelines.crypto.tasks import MergeToProd
 from pipelines.services import warehouse
-from pipelines.services.warehouse import Connection, Row
+from pipelines.services.warehouse import Connection
 from tests import helpers
+from tests.asking import QUESTIONS, answer, asked, contents, everything, files, objects
 from tests.helpers import DAY, insert_rows, rows_of, set_settings
 
 STAGES = ["build_events_candidate", "ge_validate_raw", "ge_validate_candidate", "merge_to_prod"]
 GOOD = [("ARGENTINA", user, "1/2/2023", "BTC", 20000, 2) for user in range(1, 21)]
-COMMANDS = ("status", "runs", "runs show 0", "rejects", "models", "why merge_to_prod", "why notify_success")
-# All that can be asked, in one process; each line of output is a question and its answer.
-QUESTIONS = f"""
-import sys
-from tests.flow.test_asking import answer, asked, everything
-for task in everything():
-    print(task.task_family, [each.task_family for each in asked(task) if answer(each)])
-from pipelines import __main__
-for command in {COMMANDS!r}:
-    sys.argv = ["pipelines", *command.split()]
-    print(command, __main__.main())
-"""
-
-
-def everything() -> list[FlowTask]:
-    """Every root task and every stage of both flows."""
-    kinds: list[Any] = [getattr(pipelines, name) for name in pipelines.__all__]
-    return [kind(date=DAY) for kind in [*kinds, *stages()]]
-
-
-def asked(task: FlowTask) -> Iterator[FlowTask]:
-    """The tasks that Luigi asks before it runs one: itself, and all that come before it."""
-    yield task
-    for before in flatten(task.requires()):
-        yield from asked(before)
-
-
-def answer(task: FlowTask) -> bool:
-    """Whether a task is complete; False where it refuses to be asked before others have run."""
-    try:
-        return task.complete()
-    except MissingInput:
-        return False
 
 
 def root() -> CryptoMerge:
@@ -90,45 +56,11 @@ def last_stages(connection: Connection) -> dict[str, str]:
     return {row["stage"]: row["outcome"] for row in rows_of(connection, newest, "stage, outcome")}
 
 
-# What is there, to be compared --------------------------------------------------------------------------------------
-
-
-def files(*folders: Path) -> dict[str, int]:
-    """Every file and folder with the time of its last change; what the embedded server writes itself is left out."""
-    found = [path for folder in folders for path in [folder, *folder.rglob("*")] if path.exists()]
-    return {str(path): path.lstat().st_mtime_ns for path in found if "postgres" not in path.parts}
-
-
-def objects(connection: Connection) -> list[Row]:
-    """Schemas, tables, indexes, sequences, functions and triggers, as the catalog has them."""
-    return connection.execute(
-        "SELECT 'schema' AS kind, nspname::text AS name, xmin::text FROM pg_namespace WHERE nspname !~ '^pg_.*temp'"
-        " UNION ALL SELECT 'relation', concat_ws(' ', oid::regclass, relkind, relfilenode), oid::text FROM pg_class"
-        " UNION ALL SELECT 'function', oid::regprocedure::text, xmin::text FROM pg_proc"
-        " UNION ALL SELECT 'trigger', concat_ws(' ', tgname, tgrelid::regclass), xmin::text FROM pg_trigger"
-        " ORDER BY 1, 2, 3"
-    ).fetchall()
-
-
-def contents(connection: Connection) -> dict[str, list[str]]:
-    """Every row of our schemas, with the transaction that wrote it."""
-    tables = connection.execute(
-        "SELECT schemaname, tablename FROM pg_tables"
-        " WHERE schemaname IN ('raw', 'staging', 'prod', 'dqm', 'features', 'ops') ORDER BY 1, 2"
-    ).fetchall()
-    found = {}
-    for table in tables:
-        name = sql.Identifier(table["schemaname"], table["tablename"])
-        rows = connection.execute(sql.SQL("SELECT xmin::text || t::text AS row FROM {} AS t").format(name))
-        found[f"{table['schemaname']}.{table['tablename']}"] = sorted(row["row"] for row in rows)
-    return found
-
-
 def ask_everything(folder: Path, **env: str) -> str:
     """Ask all that can be asked, in a folder of its own; return what was answered."""
     ours = {"HOME": str(folder), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", QUESTIONS],
+        [sys.executable, "-c", QUESTIONS, str(DAY)],
         cwd=folder, env={**os.environ, **ours, **env}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -157,7 +89,8 @@ def test_asking_while_another_run_is_at_work(
             other.execute("UPDATE ops.materializations SET seconds = seconds + 1")
             other.execute("DELETE FROM prod.bt_crypto_events")
         Register.clear_instance_cache()
-        for task in everything():
+        threads_before = threads()
+        for task in everything(DAY):
             for each in asked(task):
                 answer(each)
                 if not isinstance(each, Stage):
@@ -171,6 +104,7 @@ def test_asking_while_another_run_is_at_work(
             if task.flow != "everything":
                 task.flow_run.close()
         assert is_complete()
+        assert threads() == threads_before
         if in_transaction:
             other.execute("ROLLBACK")
     assert (objects(database), contents(database)) == before

@@ -29,7 +29,7 @@ from pipelines.core import ledger
 from pipelines.services import expectations, warehouse
 from pipelines.services.settings import settings as flow_settings
 from tests import helpers
-from tests.properties.model import BUILD, MERGE, STAGES, VALIDATE_RAW, Event, Key, Model, Options, Raw, World, same
+from tests.properties.model import MERGE, STAGES, VALIDATE_RAW, Event, Key, Model, Options, Raw, World, same
 
 FIRST = date(2023, 2, 1)
 GOOD_DAYS = ["1/2/2023", "01/02/2023", "2/2/2023", "3/2/2023", "31/1/2023"]
@@ -84,7 +84,7 @@ def in_child(work: Callable[[], object]) -> int:
 
 
 def killed_at(round_trip: int, options: Options) -> None:
-    """Run, and be killed -9 before the n-th round trip to the server: within a transaction, between two, at a COMMIT."""
+    """Run, and be killed -9 before the n-th round trip to the server: in a transaction, between two, at a COMMIT."""
     made = 0
     real = psycopg.Connection.wait
 
