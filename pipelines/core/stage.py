@@ -252,8 +252,7 @@ class Stage(FlowTask, Generic[R]):
             PipelineError: it cannot be known.
         """
         run = self.flow_run
-        with run.environment.explained(self.stage):
-            connection = run.reader()
+        with run.environment.explained(self.stage), run.snapshot() as connection:
             if connection is None or not self.is_fresh():
                 return False
             return not self.should_run() or self.exists(connection)

@@ -110,6 +110,25 @@ def test_asking_while_another_run_is_at_work(
     assert (objects(database), contents(database)) == before
 
 
+def test_an_answer_is_of_one_moment(database: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gate that refuses takes its materialization away; who asks meanwhile may not see half of that."""
+    insert_rows(database, *GOOD)
+    assert run()
+    is_fresh = Stage.is_fresh
+
+    def is_fresh_and_forgotten(stage: Stage[object]) -> bool:
+        answered = is_fresh(stage)
+        database.execute("DELETE FROM ops.materializations WHERE stage = %s", (stage.stage,))
+        return answered
+
+    gate = root().requires().requires()[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(Stage, "is_fresh", is_fresh_and_forgotten)
+        assert gate.complete()
+    assert not gate.complete()
+    gate.flow_run.close()
+
+
 # Nothing is changed -------------------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ import copy
 import os
 import signal
 import time
+import traceback
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
@@ -22,6 +23,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from luigi.execution_summary import LuigiStatusCode
 from luigi.task_register import Register
 
 from pipelines import CryptoMerge
@@ -69,17 +71,23 @@ def root(options: Options) -> CryptoMerge:
 
 def run_flow(options: Options) -> bool:
     """What the command ``luigi`` does, in this process."""
-    return luigi.build([root(options)], local_scheduler=True, log_level="CRITICAL")
+    ended = luigi.build([root(options)], local_scheduler=True, log_level="CRITICAL", detailed_summary=True)
+    assert ended.status in (LuigiStatusCode.SUCCESS, LuigiStatusCode.FAILED), ended.summary_text
+    return ended.scheduling_succeeded
 
 
 def in_child(work: Callable[[], object]) -> int:
     """Fork a process that does the work and leaves without any clean-up; return its pid."""
     pid = os.fork()
     if pid == 0:
+        code = 1
         try:
             work()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
-            os._exit(0)
+            os._exit(code)
     return pid
 
 
