@@ -45,7 +45,7 @@ def asked(task: FlowTask) -> Iterator[FlowTask]:
 def answer(task: FlowTask) -> bool:
     """Whether a task is complete; False where it refuses to be asked before others have run."""
     try:
-        return task.complete()
+        return bool(task.complete())
     except MissingInput:
         return False
 

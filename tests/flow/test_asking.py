@@ -39,7 +39,7 @@ def root() -> CryptoMerge:
 
 
 def run() -> bool:
-    return luigi.build([root()], local_scheduler=True, log_level="CRITICAL")
+    return bool(luigi.build([root()], local_scheduler=True, log_level="CRITICAL"))
 
 
 def is_complete() -> bool:
@@ -265,7 +265,7 @@ def test_rows_that_arrive_during_a_run_belong_to_the_next_one(database: Connecti
 def test_a_run_ends_while_rows_keep_coming(database: Connection) -> None:
     insert_rows(database, *GOOD)
     has_ended = Event()
-    came = []
+    came: list[int] = []
 
     def ingest() -> None:
         with warehouse.connect() as connection:

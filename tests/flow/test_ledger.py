@@ -87,7 +87,7 @@ def production(connection: Connection) -> list[Row]:
 
 def build(root: luigi.Task) -> bool:
     """Run a root task in this process."""
-    return luigi.build([root], local_scheduler=True, log_level="CRITICAL")
+    return bool(luigi.build([root], local_scheduler=True, log_level="CRITICAL"))
 
 
 def root(**parameters: Any) -> CryptoMerge:

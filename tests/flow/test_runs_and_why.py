@@ -15,7 +15,9 @@ import pytest
 from luigi.task_register import Register
 
 from pipelines import CryptoMerge, __main__
+from pipelines.core.errors import PipelineError
 from pipelines.core.statements import ROOT
+from pipelines.services import console
 from pipelines.services.warehouse import Connection
 from tests.helpers import DAY, insert_rows, rows_of, set_settings
 
@@ -30,8 +32,12 @@ Command = Callable[..., str]
 def command(database: Connection, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:  # noqa: ARG001
     """``python -m pipelines`` in this process, as a new one; returns standard output, or the error where it fails."""
 
+    errors: list[PipelineError] = []
+    monkeypatch.setattr(console, "error", errors.append)  # the log may write to the standard error of another test
+
     def call(*arguments: str, code: int = 0) -> str:
         Register.clear_instance_cache()
+        errors.clear()
         monkeypatch.setattr(sys, "argv", ["pipelines", *arguments])
         capsys.readouterr()
         try:
@@ -39,8 +45,8 @@ def command(database: Connection, monkeypatch: pytest.MonkeyPatch, capsys: pytes
         except SystemExit as error:  # argparse
             found = int(str(error.code))
         shown = capsys.readouterr()
-        assert found == code, shown
-        return shown.err if code else shown.out
+        assert found == code, (shown, errors)
+        return shown.err + "".join(map(str, errors)) if code else shown.out
 
     return call
 

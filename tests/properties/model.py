@@ -40,18 +40,18 @@ class Event(NamedTuple):
 class Options(NamedTuple):
     """What a user types for a run."""
 
-    date: date
+    run_date: date
     window_days: int
     on_invalid: str
     allow_mass_deactivation: bool
 
     @property
     def key(self) -> str:
-        return f"{self.date}, {self.window_days} days"
+        return f"{self.run_date}, {self.window_days} days"
 
     @property
     def start(self) -> date:
-        return self.date - timedelta(days=self.window_days - 1)
+        return self.run_date - timedelta(days=self.window_days - 1)
 
 
 class World(NamedTuple):
@@ -121,10 +121,10 @@ class Model:
     def made_from(self, stage: str, options: Options, world: World) -> Any:
         """What decides the result of a stage, as it is now."""
         if stage == BUILD:
-            last = max(world.today, options.date)
+            last = max(world.today, options.run_date)
             return frozenset(
                 (day, count) for day, count in self.changes.items()
-                if day is None or day > last or options.start <= day <= options.date
+                if day is None or day > last or options.start <= day <= options.run_date
             )  # fmt: skip
         upstream = self.made_from(STAGES[STAGES.index(stage) - 1], options, world)
         if stage == MERGE:
@@ -143,7 +143,7 @@ class Model:
     def run(self, options: Options, world: World) -> Iterator[tuple[str, str]]:
         """Each stage that a run does not skip, and how it ends; the model has changed when it is given."""
         current = [stage for stage in STAGES if self.is_current(stage, options, world)]
-        judged = self.judged(world.raw, options.date, options.window_days, world.today)
+        judged = self.judged(world.raw, options.run_date, options.window_days, world.today)
         bad = self.verdicts(judged, world.today, world.sites, world.types)
         for stage in STAGES[STAGES.index(current[-1]) + 1 :] if current else STAGES:
             if stage == BUILD:
@@ -155,7 +155,7 @@ class Model:
                     return
                 self.quarantined |= {ingest_id: judged[ingest_id] for ingest_id in bad}
             if stage == MERGE:
-                after, deactivated, active = self.merged(judged, bad, options.date, options.window_days)
+                after, deactivated, active = self.merged(judged, bad, options.run_date, options.window_days)
                 if not options.allow_mass_deactivation and deactivated > 0.5 * active:
                     yield stage, "refused"
                     return

@@ -56,7 +56,7 @@ ROWS = st.builds(
 )
 RUNS = st.builds(
     Options,
-    date=st.integers(0, 2).map(lambda days: FIRST + timedelta(days=days)),
+    run_date=st.integers(0, 2).map(lambda days: FIRST + timedelta(days=days)),
     window_days=st.sampled_from([1, 3]),
     on_invalid=st.sampled_from(["halt", "quarantine", "quarantine"]),
     allow_mass_deactivation=st.booleans(),
@@ -66,14 +66,15 @@ RUNS = st.builds(
 def root(options: Options) -> CryptoMerge:
     """The root task as a new process has it: no task of an earlier run is known."""
     Register.clear_instance_cache()
-    return CryptoMerge(**options._asdict(), no_top_up=True, quiet=True)
+    given = options._asdict()
+    return CryptoMerge(date=given.pop("run_date"), **given, no_top_up=True, quiet=True)
 
 
 def run_flow(options: Options) -> bool:
     """What the command ``luigi`` does, in this process."""
     ended = luigi.build([root(options)], local_scheduler=True, log_level="CRITICAL", detailed_summary=True)
     assert ended.status in (LuigiStatusCode.SUCCESS, LuigiStatusCode.FAILED), ended.summary_text
-    return ended.scheduling_succeeded
+    return bool(ended.scheduling_succeeded)
 
 
 def in_child(work: Callable[[], object]) -> int:
@@ -172,7 +173,7 @@ class FlowMachine(RuleBasedStateMachine):
 
     @rule(options=RUNS)
     def run(self, options: Options) -> None:
-        judged = self.model.judged(self.raw, options.date, options.window_days, self.world().today)
+        judged = self.model.judged(self.raw, options.run_date, options.window_days, self.world().today)
         bad = self.model.verdicts(judged, self.world().today, self.sites, flow_settings().crypto_types)
         nothing_to_do = self.model.is_current(MERGE, options, self.world())
         assert self.is_complete(options) == nothing_to_do
@@ -184,7 +185,7 @@ class FlowMachine(RuleBasedStateMachine):
         if succeeded and not nothing_to_do:
             self.accept(judged, bad, options)
         if self.outcomes(run_id)[-1] == (VALIDATE_RAW, "refused"):
-            assert self.rejects(options.date) >= {(key, tuple(sorted(why))) for key, why in bad.items()}
+            assert self.rejects(options.run_date) >= {(key, tuple(sorted(why))) for key, why in bad.items()}
 
     @rule(options=RUNS, round_trip=st.integers(1, MOST_ROUND_TRIPS))
     def run_killed(self, options: Options, round_trip: int) -> None:
@@ -243,7 +244,7 @@ class FlowMachine(RuleBasedStateMachine):
         else:
             assert sorted(outcomes) == sorted([*did, *skipped])
             assert [each for each in outcomes if each[1] != "skipped"] == did
-        assert (run["flow"], run["root_task"], run["run_date"]) == ("crypto", "CryptoMerge", options.date)
+        assert (run["flow"], run["root_task"], run["run_date"]) == ("crypto", "CryptoMerge", options.run_date)
         assert (run["outcome"], run["exit_code"]) == (("refused", 30) if is_refused else ("succeeded", 0)), run
         assert run["error"] == next((each["error"] for each in run["stages"] if each["outcome"] == "refused"), None)
         if is_refused:
@@ -318,7 +319,7 @@ class FlowMachine(RuleBasedStateMachine):
     # What must hold --------------------------------------------------------------------------------------------------
 
     def accept(self, judged: dict[int, Raw], bad: dict[int, set[str]], options: Options) -> None:
-        rejected = dict(self.rejects(options.date))
+        rejected = dict(self.rejects(options.run_date))
         for ingest_id, row in judged.items():
             if ingest_id in bad:
                 assert rejected[ingest_id] == tuple(sorted(bad[ingest_id])), "a bad row without its reasons"
