@@ -224,7 +224,7 @@ class FlowMachine(RuleBasedStateMachine):
             self.hold(run_id, mine)
         for run_id in set(new) - set(in_turn):  # it asked before the other one began, or had ended
             mine = asked[self.known[run_id]["process_id"]]
-            assert sorted(self.outcomes(run_id)) == sorted(SKIPPED)  # asked in the middle, it came to some of them itself
+            assert sorted(self.outcomes(run_id)) == sorted(SKIPPED)
             assert self.known[run_id]["outcome"] == "succeeded"
             assert any(model.is_current(MERGE, mine, self.world()) for model in (before, self.model))
         self.note_quarantined()
