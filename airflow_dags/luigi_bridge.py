@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from inspect import cleandoc
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import luigi
@@ -33,13 +34,13 @@ from pipelines.services.settings import settings
 
 log = logging.getLogger(__name__)
 AnyStage = Stage[Any]
-DEFAULTS = {
+DEFAULTS = MappingProxyType({
     "retries": 2,
     "retry_delay": timedelta(seconds=30),
     "retry_exponential_backoff": 2,
     "max_retry_delay": timedelta(minutes=10),
     "execution_timeout": timedelta(hours=2),
-}
+})  # fmt: skip
 
 
 # When a DAG file is parsed ----------------------------------------------------------------------------------------

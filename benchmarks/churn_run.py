@@ -22,6 +22,8 @@ from unittest import mock
 from benchmarks import churn_others as others
 from pipelines.churn import cleaning, features, synthetic
 from pipelines.churn.declaration import CATEGORIES, NUMERIC
+from pipelines.churn.results import CleanTables
+from pipelines.core import results
 from pipelines.core.statements import text
 from pipelines.services.artifacts import Place
 
@@ -40,7 +42,7 @@ def generate(folder: str, users: str) -> None:
 # Features ---------------------------------------------------------------------------------------------------------
 
 
-def clean(root: Path, store: Place) -> dict[str, Any]:
+def clean(root: Path, store: Place) -> CleanTables:
     """What the stage ``clean_raw_sources`` does."""
     files = Place(str(root))
     return cleaning.clean(files, files.names(), store, "clean/bench", TODAY, 0.1)
@@ -56,9 +58,9 @@ def ours(root: Path, folder: Path, cutoff: date) -> None:
 def ours_on_spark(root: Path, folder: Path, cutoff: date) -> None:
     """The same, the SQL of the features by Spark."""
     store = Place(str(folder))
-    told = clean(root, store)
-    with features.on_spark(store, told["folder"]) as ask:
-        ask(text("churn/features"), features.bound(cutoff, told["known_until"]), folder / "ours_on_spark.parquet")
+    tables = clean(root, store)
+    with features.on_spark(store, tables.folder) as ask:
+        ask(text("churn/features"), features.bound(cutoff, tables.known_until), folder / "ours_on_spark.parquet")
 
 
 def pyspark(root: Path, folder: Path, cutoff: date) -> None:
@@ -137,7 +139,7 @@ def require_close(what: str, ours: float, theirs: float, tolerance: float) -> No
         sys.exit(f"{what}: ours {ours}, theirs {theirs}: more than {tolerance} apart.")
 
 
-def prepared(root: Path, folder: Path) -> tuple[Place, dict[str, Any], Path]:
+def prepared(root: Path, folder: Path) -> tuple[Place, CleanTables, Path]:
     """The clean tables and the data set of a training, made once for all pieces of a size."""
     from pipelines.churn import training
 
@@ -146,11 +148,13 @@ def prepared(root: Path, folder: Path) -> tuple[Place, dict[str, Any], Path]:
         made = clean(root, store)
         cutoff = TODAY - timedelta(days=features.LABEL_DAYS)
         frame = features.read(store, features.frame(store, made, "bench", cutoff))
-        with features.on_duckdb(store, made["folder"]) as ask:
+        with features.on_duckdb(store, made.folder) as ask:
             active = ask(text("churn/active"), {"cutoff": cutoff, "until": TODAY})
         training.dataset(store, "dataset.parquet", frame, active)
-        told.write_text(json.dumps(made), encoding="utf-8")
-    return store, json.loads(told.read_text(encoding="utf-8")), folder / "dataset.parquet"
+        told.write_text(json.dumps(results.encode(made)), encoding="utf-8")
+    made = results.decode(CleanTables, json.loads(told.read_text(encoding="utf-8")))
+    assert made is not None, told
+    return store, made, folder / "dataset.parquet"
 
 
 def grid(root: Path, folder: Path, turns: Turns) -> None:
@@ -220,13 +224,13 @@ def drift(root: Path, folder: Path, turns: Turns) -> None:
     import pandas as pd
 
     from pipelines.churn import drift as our_drift
-    from pipelines.churn.tasks import REFERENCE_WEEKS
+    from pipelines.churn.lifecycle import REFERENCE_WEEKS
     from pipelines.services.settings import settings
 
     store, made, _ = prepared(root, folder)
     numeric, categories = list(NUMERIC), list(CATEGORIES)
     week = features.sundays(TODAY, 1)[0]
-    days = [week, *features.weeks_before(week, REFERENCE_WEEKS, date.fromisoformat(made["first_day"]))]
+    days = [week, *features.weeks_before(week, REFERENCE_WEEKS, made.first_day)]
     current, *weeks = (
         features.read(store, features.frame(store, made, "bench", day), [*numeric, *categories]).to_pandas()
         for day in days

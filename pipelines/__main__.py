@@ -117,7 +117,8 @@ def runs(options: argparse.Namespace) -> None:
                ("skipped", "right")]  # fmt: skip
     shown = [
         (str(run["run_id"])[-8:], console.moment(run["started_at"]), run["root_task"], str(run["run_date"]),
-         run["engine"], run["outcome"] or "at work", _seconds(run["seconds"]), _seconds(run["usual_seconds"]),
+         run["engine"], run["outcome"] or "at work", "" if run["outcome"] == "lost" else _seconds(run["seconds"]),
+         _seconds(run["usual_seconds"]),
          str(run["ran"]), str(run["skipped"]))
         for run in found
     ]  # fmt: skip
@@ -166,7 +167,11 @@ def why(options: argparse.Namespace) -> None:
     """Why a stage is stale."""
     import pipelines  # noqa: F401 - its tasks register themselves
     from pipelines.core.why import causes
+    from pipelines.services import warehouse
 
+    if warehouse.is_made():
+        with warehouse.reading():
+            pass  # a schema that is not that of the code is refused by name
     for stage in _stages_named(options.stage, options.date, options.others):
         found = causes(stage)
         if not found:

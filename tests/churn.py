@@ -22,6 +22,7 @@ from psycopg.rows import dict_row
 
 from pipelines.core.statements import ROOT
 from pipelines.services import warehouse
+from pipelines.services.artifacts import Place
 from pipelines.services.settings import Settings
 
 DATE = "2019-06-01"  # the day after the last payment of generated files
@@ -119,8 +120,11 @@ class World:
                 connection.execute(statement)
 
     def record(self, stage: str) -> dict[str, Any]:
-        """What the newest record of a stage tells."""
-        newest = f"SELECT result FROM ops.materializations WHERE stage = '{stage}' ORDER BY finished_at DESC LIMIT 1"
+        """The result in the newest materialization of a stage."""
+        newest = (
+            f"SELECT result FROM ops.materializations WHERE flow = 'churn' AND stage = '{stage}'"
+            " ORDER BY finished_at DESC LIMIT 1"
+        )
         return self.rows(newest)[0]["result"]
 
     @property
@@ -175,6 +179,11 @@ class World:
         shutil.copytree(self.folder / "kept", self.state, symlinks=True)
         _reopen_stores()
         self._recreate(f"{self.name}_kept")
+        place = Place(str(self.files))  # the copies have other times: asking alone would not know their content
+        with self.connect() as connection:
+            for file in place.names():
+                values = (place.version(file), place.at(file))
+                connection.execute("UPDATE ops.source_hashes SET version = %s WHERE path = %s", values)
 
     def _recreate(self, template: str) -> None:
         with _admin() as admin:
@@ -216,7 +225,7 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def unrecorded(world: World, stage: str, key: str) -> Iterator[Callable[[], bool]]:
-    """While it lasts, a stage that has done its work waits before its record; the function tells whether it does."""
+    """While it lasts, a stage that has done its work waits before its materialization; the function says whether."""
     with world.connect() as holder, world.connect(autocommit=True) as looker:
         holder.execute(
             "INSERT INTO ops.materializations (flow, stage, key, fingerprint, result, seconds)"

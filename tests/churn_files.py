@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow
 
 from pipelines.churn import cleaning, features, sources
+from pipelines.churn.results import CleanTables
 from pipelines.core.statements import text
 from pipelines.services.artifacts import Place
 
@@ -40,13 +41,13 @@ Rows = Iterable[Sequence[object]]
 
 @dataclass(frozen=True)
 class Cleaned:
-    """The clean tables, and what cleaning told of them."""
+    """The clean tables, and what cleaning counted."""
 
     store: Place
-    told: dict[str, Any]
+    tables: CleanTables
 
     def table(self, name: str) -> pyarrow.Table:
-        return features.read(self.store, f"{self.told['folder']}/{name}.parquet")
+        return features.read(self.store, f"{self.tables.folder}/{name}.parquet")
 
     def rows(self, name: str) -> list[tuple[Any, ...]]:
         return [tuple(row.values()) for row in self.table(name).to_pylist()]
@@ -56,21 +57,21 @@ class Cleaned:
 
     def account(self, table: str) -> dict[str, dict[str, int]]:
         """The counts of a file's columns; those that are 0 left out."""
-        columns = next(each["columns"] for each in self.told["files"] if each["file"] == FILES[table])
+        columns = next(values.columns for values in self.tables.files if values.file == FILES[table])
         return {name: {what: rows for what, rows in counts.items() if rows} for name, counts in columns.items()}
 
     def rows_read(self, table: str) -> int:
-        return int(next(each["rows"] for each in self.told["files"] if each["file"] == FILES[table]))
+        return next(values.rows for values in self.tables.files if values.file == FILES[table])
 
     def frame_file(self, cutoff: date) -> str:
-        return features.frame(self.store, self.told, "v", cutoff)
+        return features.frame(self.store, self.tables, "v", cutoff)
 
     def frame(self, cutoff: date) -> pyarrow.Table:
         return features.read(self.store, self.frame_file(cutoff))
 
     def active(self, cutoff: date, until: date) -> set[int]:
         """Who paid from a cutoff on, before a day."""
-        with features.engine(self.store, self.told["folder"]) as ask:
+        with features.engine(self.store, self.tables.folder) as ask:
             return set(ask(text("churn/active"), {"cutoff": cutoff, "until": until})["customer_id"].to_pylist())
 
 

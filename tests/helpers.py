@@ -80,7 +80,10 @@ def run_stages(names: Sequence[str], day: date = DAY, **parameters: Any) -> dict
 
 
 def run_each(stages: Sequence[Stage[Any]]) -> dict[str, Any]:
-    """Run these stages of one run, and end it; return their results, by field: the later ones, but what the first gate rejected."""
+    """Run these stages of one run, and end it; return their results, by field.
+
+    Of two stages with a field, the later one counts; but of rejected rows, what the first gate rejected.
+    """
     for each in stages:
         each.run()
     found: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Files for who has none: generated once, in a folder or on S3 that holds nothing."""
+"""Generates the CSV files where there are none, in an empty folder or an empty prefix on S3."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STAGE = "generate_churn_files"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Destination:
     """Where the files are to be.
 
     Attributes:
@@ -43,7 +43,7 @@ class Wanted:
         return Address(self.clean_tables.flow, STAGE, self.root.url)
 
 
-def are_missing(connection: Connection | None, wanted: Wanted) -> bool:
+def are_missing(connection: Connection | None, destination: Destination) -> bool:
     """Whether the files are to be generated: there is none, or the upload of generated ones was interrupted.
 
     Args:
@@ -52,16 +52,20 @@ def are_missing(connection: Connection | None, wanted: Wanted) -> bool:
     Raises:
         MissingInput: the folder that CHURN_DATA_ROOT names is not there, holds other files, or has lost its files.
     """
-    root = wanted.root
-    if root.on_s3 and _interrupted(connection, wanted) is not None:
+    root = destination.root
+    if _interrupted(connection, destination) is not None:
         return True
     if any(root.exists(file) for file in synthetic.FILES):
         return False
-    if wanted.is_named and not root.on_s3 and not Path(root.url).is_dir():
+    if destination.is_named and not root.on_s3 and not Path(root.url).is_dir():
         raise MissingInput(
             f"CHURN_DATA_ROOT={root.url}: there is no such folder. Make it, and files are generated in it."
         )
-    if wanted.is_named and _exists(connection, wanted.clean_tables) and not _exists(connection, wanted.address):
+    if (
+        destination.is_named
+        and _exists(connection, destination.clean_tables)
+        and not _exists(connection, destination.address)
+    ):
         raise MissingInput(
             f"CHURN_DATA_ROOT={root.url}: the files that were here are gone. None are generated in their place: "
             "a model would learn from what nobody did."
@@ -74,7 +78,7 @@ def are_missing(connection: Connection | None, wanted: Wanted) -> bool:
     return True
 
 
-def generate_missing(connection: Connection, run_id: UUID, wanted: Wanted) -> None:
+def generate_missing(connection: Connection, run_id: UUID, destination: Destination) -> None:
     """Generates the files where they are missing; under the flow's lock.
 
     Args:
@@ -83,46 +87,46 @@ def generate_missing(connection: Connection, run_id: UUID, wanted: Wanted) -> No
     Raises:
         MissingInput: as ``are_missing``.
     """
-    if not are_missing(connection, wanted):
+    if not are_missing(connection, destination):
         return
-    root = wanted.root
-    if (interrupted := _interrupted(connection, wanted)) is not None:
-        _upload(connection, run_id, wanted, interrupted.users)
+    root = destination.root
+    if (interrupted := _interrupted(connection, destination)) is not None:
+        _upload(connection, run_id, destination, interrupted.users)
         return
-    console.note(f"{root.url} is empty: generating files of {wanted.users:,} users")
+    console.note(f"{root.url} is empty: generating files of {destination.users:,} users")
     if root.on_s3:
-        _upload(connection, run_id, wanted, wanted.users)
+        _upload(connection, run_id, destination, destination.users)
         return
     started = time.monotonic()
-    rows = synthetic.generate(Path(root.url), wanted.users)
-    _note(connection, run_id, wanted, GeneratedFiles(wanted.users, rows), time.monotonic() - started)
+    rows = synthetic.generate(Path(root.url), destination.users)
+    _note(connection, run_id, destination, GeneratedFiles(destination.users, rows), time.monotonic() - started)
 
 
-def _upload(connection: Connection, run_id: UUID, wanted: Wanted, users: int) -> None:
+def _upload(connection: Connection, run_id: UUID, destination: Destination, users: int) -> None:
     """Uploads the files that are missing; a materialization without rows says that an upload has begun.
 
     Objects that are there and differ in size are somebody's own: then nothing is written.
     """
-    root, started = wanted.root, time.monotonic()
-    _note(connection, run_id, wanted, GeneratedFiles(users, None), 0.0)
+    root, started = destination.root, time.monotonic()
+    _note(connection, run_id, destination, GeneratedFiles(users, None), 0.0)
     with tempfile.TemporaryDirectory(prefix="kpi-delivery-") as scratch:
         rows = synthetic.generate(folder := Path(scratch) / "files", users)
         there = [file for file in synthetic.FILES if root.exists(file)]
         if any(root.size(file) != (folder / file).stat().st_size for file in there):
-            results.forget(connection, wanted.address)
+            results.forget(connection, destination.address)
             return
         for file in synthetic.FILES:
             if file not in there:
                 with root.writing(file) as path:
                     shutil.copyfile(folder / file, path)
-    _note(connection, run_id, wanted, GeneratedFiles(users, rows), time.monotonic() - started)
+    _note(connection, run_id, destination, GeneratedFiles(users, rows), time.monotonic() - started)
 
 
-def _interrupted(connection: Connection | None, wanted: Wanted) -> GeneratedFiles | None:
+def _interrupted(connection: Connection | None, destination: Destination) -> GeneratedFiles | None:
     """The generation whose upload has begun and not ended."""
-    if not wanted.root.on_s3 or connection is None:
+    if not destination.root.on_s3 or connection is None:
         return None
-    begun = results.read(connection, wanted.address, GeneratedFiles)
+    begun = results.read(connection, destination.address, GeneratedFiles)
     return begun.result if begun and begun.result.rows is None else None
 
 
@@ -130,6 +134,8 @@ def _exists(connection: Connection | None, address: Address) -> bool:
     return connection is not None and results.read(connection, address, Nothing) is not None
 
 
-def _note(connection: Connection, run_id: UUID, wanted: Wanted, files: GeneratedFiles, seconds: float) -> None:
+def _note(
+    connection: Connection, run_id: UUID, destination: Destination, files: GeneratedFiles, seconds: float
+) -> None:
     made_from = {"users": files.users}
-    results.write(connection, wanted.address, run_id, f"{files.users} users", made_from, files, seconds)
+    results.write(connection, destination.address, run_id, f"{files.users} users", made_from, files, seconds)

@@ -36,7 +36,7 @@ from pipelines.services.artifacts import Place
 from pipelines.services.settings import Settings
 from pipelines.services.warehouse import Connection
 
-EXPERIMENTS = {CHURN_MODEL: "churn_retention", CHURN_LOGREG: "churn_logreg"}
+EXPERIMENTS: Mapping[str, str] = {CHURN_MODEL: "churn_retention", CHURN_LOGREG: "churn_logreg"}
 LAST_TRAINING = "last_training.json"
 REFERENCE_WEEKS = 8  # snapshots before the current one that drift is measured against
 KEPT = 3  # generations of clean tables, with what was made of them

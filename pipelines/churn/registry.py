@@ -21,7 +21,7 @@ PRODUCTION, PREVIOUS = "production", "previous"
 CHURN_MODEL, CHURN_LOGREG = "churn-model", "churn-logreg"
 MODELS = (CHURN_MODEL, CHURN_LOGREG)
 MADE_FROM = "kpi.fingerprint"  # tag of a run: the inputs and the code that it was made from
-RECORDED = "kpi.recorded"  # tag of a run that a stage's record speaks of
+RECORDED = "kpi.recorded"  # tag of a run that a materialization names
 DECISION, REASON = "kpi.decision", "kpi.reason"  # tags of a version: what was decided of it, and why
 IN_PRODUCTION = "kpi.in_production"  # tag of a model: which version became production last, and when
 
@@ -50,10 +50,10 @@ def decide(candidate: float, production: float | None, incomparable: str | None,
 
 
 def finished_run(experiment: str, fingerprint: str) -> str | None:
-    """The id of the run that was made of these inputs by a training that was killed before it could leave its record.
+    """The id of a run that was made from these inputs by a training that was killed before it left its materialization.
 
-    What others left half done is removed. A run that was recorded is not taken again: if its record is gone, somebody
-    wants the training to be done anew.
+    Removes what other trainings left unfinished. A run whose training has left its materialization is not taken again:
+    where that is gone, somebody wants the training to run again.
     """
     client = tracking.client()
     made = client.search_runs([experiment], f"tags.`{MADE_FROM}` = '{fingerprint}'", order_by=["attributes.start_time"])
@@ -66,7 +66,7 @@ def finished_run(experiment: str, fingerprint: str) -> str | None:
 
 
 def note_recorded(run_id: str) -> None:
-    """Tell that the record of the training is there."""
+    """Tags a run whose training has left its materialization."""
     tracking.client().set_tag(run_id, RECORDED, "true")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from psycopg import sql
+from psycopg.errors import CharacterNotInRepertoire
 
 from pipelines.churn import sources
 from pipelines.churn.sources import BadFile, Source
@@ -41,13 +42,19 @@ def _load(tx: Connection, root: Place, source: Source) -> int:
         columns = [sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(TYPES.get(kind, "text")))
                    for name, kind in zip(names, types, strict=True)]  # fmt: skip
         tx.execute(sql.SQL("CREATE TABLE {} ({})").format(table, sql.SQL(", ").join(columns)))
-        options = sql.SQL("COPY {} FROM STDIN (FORMAT csv, HEADER true, DELIMITER {})").format(
+        options = sql.SQL("COPY {} FROM STDIN (FORMAT csv, HEADER true, DELIMITER {}, ENCODING 'UTF8')").format(
             table, sql.Literal(delimiter)
         )
-        with path.open("rb") as file, tx.cursor().copy(options) as copy:
-            file.seek(3 if file.read(3) == b"\xef\xbb\xbf" else 0)
-            while block := file.read(BLOCK):
-                copy.write(block)
+        try:
+            with path.open("rb") as file, tx.cursor().copy(options) as copy:
+                file.seek(3 if file.read(3) == b"\xef\xbb\xbf" else 0)
+                while block := file.read(BLOCK):
+                    copy.write(block)
+        except CharacterNotInRepertoire as error:  # DuckDB has read it as UTF-8; NUL is the one that it takes
+            line = (error.diag.context or "").partition("line ")[2] or "?"
+            raise BadFile(
+                f"{path.name}, line {line}: holds a NUL byte, which PostgreSQL cannot store. Remove it, then run again."
+            ) from None
         tx.execute(sql.SQL("ANALYZE {}").format(table))
         row = tx.execute(sql.SQL("SELECT count(*) AS rows FROM {}").format(table)).fetchone()
         assert row is not None

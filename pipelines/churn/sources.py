@@ -315,15 +315,18 @@ def _first_unreadable(raw: Any, position: int, column: Column) -> tuple[int, str
 
 def _line_of(path: Path, row: int, delimiter: str) -> int:
     """The line on which a row starts: blank lines are none, and a quoted value may hold line ends."""
-    csv.field_size_limit(MAX_LINE_BYTES)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader, before = csv.reader(file, delimiter=delimiter), 0
-        for fields in reader:
-            row -= bool(fields)
-            if row < 0:
-                return before + 1
-            before = reader.line_num
-    return before
+    limit = csv.field_size_limit(MAX_LINE_BYTES)  # of the whole process: given back below
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader, before = csv.reader(file, delimiter=delimiter), 0
+            for fields in reader:
+                row -= bool(fields)
+                if row < 0:
+                    return before + 1
+                before = reader.line_num
+        return before
+    finally:
+        csv.field_size_limit(limit)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ from pipelines.core.run import Environment, Run, Versions
 from pipelines.core.stage import FlowTask, Goal, Root, Stage, digest, seconds_by_stage
 
 if TYPE_CHECKING:
-    from pipelines.churn.generated_files import Wanted
+    from pipelines.churn.generated_files import Destination
     from pipelines.churn.report import Part
     from pipelines.services.artifacts import Place
     from pipelines.services.settings import Settings
@@ -67,7 +67,7 @@ class ChurnTask(FlowTask):
 
         if self.date.year < 1000:
             raise UsageError(f"--date {self.date}: write a year of four digits.")
-        generated_files.are_missing(self.flow_run.reader(), self.wanted_files())
+        generated_files.are_missing(self.flow_run.reader(), self.destination())
 
     def files(self) -> Place:
         """Where the CSV files are."""
@@ -75,12 +75,12 @@ class ChurnTask(FlowTask):
 
         return place(_settings().churn_data_root, "churn_data")
 
-    def wanted_files(self) -> Wanted:
+    def destination(self) -> Destination:
         """Where the CSV files are to be, if there are none yet."""
-        from pipelines.churn.generated_files import Wanted
+        from pipelines.churn.generated_files import Destination
 
         is_named = _settings().churn_data_root is not None
-        return Wanted(self.files(), is_named, _settings().churn_users, self.sibling(CleanRawSources).address)
+        return Destination(self.files(), is_named, _settings().churn_users, self.sibling(CleanRawSources).address)
 
     def store(self) -> Place:
         """Where files of the flow go."""
@@ -132,13 +132,13 @@ class FileStage(ChurnStage[R]):
         from pipelines.churn.generated_files import generate_missing
 
         with run.environment.explained(self.stage):
-            generate_missing(run.connection, run.id, self.wanted_files())
+            generate_missing(run.connection, run.id, self.destination())
 
     def hashes(self, run: Run, connection: Connection) -> dict[str, str]:
         """SHA-256 by file; empty where files are yet to be generated."""
         from pipelines.churn import generated_files, sources
 
-        if generated_files.are_missing(connection, self.wanted_files()):
+        if generated_files.are_missing(connection, self.destination()):
             return {}
         return sources.hashes(connection, self.files(), may_read=run.has_begun)
 
@@ -656,24 +656,23 @@ class EmitDatasetUpdate(ChurnStage[Nothing]):
 # What a user types ------------------------------------------------------------------------------------------------
 
 
-class ChurnRoot(ChurnTask, Root):
-    """What the tasks that a user types have in common."""
-
-    def seconds(self) -> dict[str, float]:
-        """Seconds of the stages that worked in this run, in order."""
-        seconds = seconds_by_stage(self.flow_run)
-        return {
-            stage.stage: seconds[stage.stage, stage.key]
-            for stage in self.stages() if (stage.stage, stage.key) in seconds and stage.should_run()
-        }  # fmt: skip
-
-    def cleaned(self) -> CleanTables | None:
-        """The clean tables, if this run made them."""
-        cleaning = self.sibling(CleanRawSources)
-        return cleaning.result() if (cleaning.stage, cleaning.key) in seconds_by_stage(self.flow_run) else None
+def seconds_of(root: Root) -> dict[str, float]:
+    """Seconds of the stages that worked in the root's run, in order."""
+    seconds = seconds_by_stage(root.flow_run)
+    return {
+        stage.stage: seconds[stage.stage, stage.key]
+        for stage in root.stages()
+        if (stage.stage, stage.key) in seconds and stage.should_run()
+    }
 
 
-class ChurnGoal(ChurnRoot, Goal):
+def cleaned_by(task: ChurnTask) -> CleanTables | None:
+    """The clean tables, if the task's run made them."""
+    cleaning = task.sibling(CleanRawSources)
+    return cleaning.result() if (cleaning.stage, cleaning.key) in seconds_by_stage(task.flow_run) else None
+
+
+class ChurnRoot(ChurnTask, Goal):
     """A task that a user types: the stages up to its last one, then a report."""
 
     def part(self) -> Part:
@@ -683,10 +682,10 @@ class ChurnGoal(ChurnRoot, Goal):
     def report(self) -> None:
         from pipelines.churn.report import show_run
 
-        show_run(f"{type(self).__name__} of {self.date}", self.part(), self.cleaned(), self.seconds())
+        show_run(f"{type(self).__name__} of {self.date}", self.part(), cleaned_by(self), seconds_of(self))
 
 
-class ChurnTraining(ChurnGoal):
+class ChurnTraining(ChurnRoot):
     """Trains churn-model on the newest snapshot and promotes it if it is better."""
 
     last = NotifyTraining
@@ -706,7 +705,7 @@ class ChurnTraining(ChurnGoal):
         )  # fmt: skip
 
 
-class ChurnDriftReport(ChurnGoal):
+class ChurnDriftReport(ChurnRoot):
     """Compares the current snapshot with the weeks before it."""
 
     last = LogDriftResult
@@ -717,7 +716,7 @@ class ChurnDriftReport(ChurnGoal):
         return DriftPart(self.result_of(BuildCurrentSnapshot), self.result_of(RunDriftReport))
 
 
-class ChurnFeatureStore(WeeklyTask, ChurnGoal):
+class ChurnFeatureStore(WeeklyTask, ChurnRoot):
     """Loads the features of a week, or of --weeks of them, into PostgreSQL."""
 
     last = BuildWeeklyFeatures
@@ -728,7 +727,7 @@ class ChurnFeatureStore(WeeklyTask, ChurnGoal):
         return FeaturesPart(self.result_of(BuildWeeklyFeatures))
 
 
-class ChurnLogregTraining(ChurnGoal):
+class ChurnLogregTraining(ChurnRoot):
     """Trains churn-logreg on the last weekly snapshots and promotes it if it is better."""
 
     last = PromoteLogreg
@@ -744,7 +743,7 @@ class ChurnLogregTraining(ChurnGoal):
         return LogregPart(self.result_of(TrainLogreg), self.result_of(PromoteLogreg))
 
 
-class ChurnBatchScore(WeeklyTask, ChurnGoal):
+class ChurnBatchScore(WeeklyTask, ChurnRoot):
     """Scores the week's cohort, or those of --weeks, by production churn-logreg."""
 
     last = ScoreCohort
@@ -761,7 +760,7 @@ class ChurnBatchScore(WeeklyTask, ChurnGoal):
         return ScoresPart(self.result_of(ScoreCohort))
 
 
-class ChurnWatchdog(ChurnRoot, Goal):
+class ChurnWatchdog(ChurnTask, Goal):
     """Detects which of the files changed since it saw them last."""
 
     last = EmitDatasetUpdate
@@ -773,21 +772,21 @@ class ChurnWatchdog(ChurnRoot, Goal):
             show_unchanged(self.files())
 
 
-class Churn(ChurnRoot):
+class Churn(ChurnTask, Root):
     """The whole life of the models: training, drift, feature store, churn-logreg, scores; ends with one table."""
 
-    PARTS: ClassVar[tuple[type[ChurnGoal], ...]] = (
+    PARTS: ClassVar[tuple[type[ChurnRoot], ...]] = (
         ChurnTraining, ChurnDriftReport, ChurnFeatureStore, ChurnLogregTraining, ChurnBatchScore,
     )  # fmt: skip
 
-    def goals(self) -> list[ChurnGoal]:
+    def roots(self) -> list[ChurnRoot]:
         return [self.sibling(part) for part in self.PARTS]
 
     def stages(self) -> list[Stage[Any]]:
-        return list(dict.fromkeys(stage for goal in self.goals() for stage in goal.stages()))
+        return list(dict.fromkeys(stage for root in self.roots() for stage in root.stages()))
 
     def report(self) -> None:
         from pipelines.churn.report import show_life
 
-        parts = [goal.part() for goal in self.goals()]
-        show_life(f"Churn of {self.date}", parts, self.cleaned(), has_worked=bool(self.seconds()))
+        parts = [root.part() for root in self.roots()]
+        show_life(f"Churn of {self.date}", parts, cleaned_by(self), has_worked=bool(seconds_of(self)))

@@ -225,7 +225,7 @@ class _Reading:
             arrow.ParseOptions(delimiter=delimiter, invalid_row_handler=skip, newlines_in_values=True),
             arrow.ConvertOptions(
                 column_types=dict.fromkeys(places, pyarrow.binary()), include_columns=[*places], check_utf8=False,
-                strings_can_be_null=True, null_values=MISSING,
+                strings_can_be_null=True, null_values=[""],  # the rest of MISSING only in features: "NA" may be an id
             ),
         )  # fmt: skip
 
@@ -260,7 +260,7 @@ class _Reading:
         import pyarrow.compute as pc
 
         if feature.is_category:
-            found = pc.utf8_lower(pc.utf8_trim_whitespace(self.words(column, feature.name, before)))
+            found = pc.utf8_lower(self.read_words(column, feature.name, before))
         else:
             found = self.numbers(column, feature.name, before)
         if missing := pc.sum(pc.is_null(found, nan_is_null=True)).as_py():
@@ -273,13 +273,20 @@ class _Reading:
         import pyarrow.compute as pc
 
         if not _is_number(column.type):
-            column = pc.utf8_trim_whitespace(self.words(column, name, before))
-            column = pc.if_else(pc.is_in(column, pyarrow.array(MISSING)), None, column)
+            column = self.read_words(column, name, before)
             wrong = pc.invert(pc.match_substring_regex(column, NUMBER))
             column = self.without(wrong, column, name, before, "“{}” is not a number")
             column = pc.replace_substring_regex(column, r"^\+", "")  # Arrow reads none with it
         found = column.cast(pyarrow.float64(), safe=False)  # the nearest one there is
         return self.without(pc.is_inf(found), found, name, before, "is infinite")
+
+    def read_words(self, column: Any, name: str, before: int) -> Any:
+        """Reads a column of a piece as trimmed text, null where the text says that the value is missing."""
+        import pyarrow
+        import pyarrow.compute as pc
+
+        words = pc.utf8_trim_whitespace(self.words(column, name, before))
+        return pc.if_else(pc.is_in(words, pyarrow.array(MISSING)), None, words)
 
     def words(self, column: Any, name: str, before: int) -> Any:
         """A column of a piece as text that is not too long."""

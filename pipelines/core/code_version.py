@@ -51,7 +51,10 @@ LOADERS = {
 }
 PLACEHOLDER = r"%\(\w+\)s|%\w|\{[^{}]*\}"  # what a text to be formatted leaves open
 BUILTINS = frozenset(dir(builtins))
-MODULE_NAMES = frozenset({"__file__", "__name__", "__doc__", "__package__", "__spec__", "__loader__", "__path__"})
+MODULE_NAMES = frozenset({
+    "__annotations__", "__builtins__", "__class__", "__doc__", "__file__", "__loader__", "__name__", "__package__",
+    "__path__", "__spec__",
+})  # fmt: skip
 # Bases whose code calls no method of a subclass by a name of the subclass's own.
 PASSIVE_BASES = frozenset({"ABC", "Protocol", "Generic", "NamedTuple", "TypedDict", "Enum", "IntEnum", "StrEnum"})
 CACHE_FORMAT = 1
@@ -116,6 +119,15 @@ class Unit(NamedTuple):
     resolved: tuple[tuple[Use, tuple[Target, ...]], ...]
 
 
+class Passed(NamedTuple):
+    """A function that passes a parameter on to a loader of SQL: whom callers call, and where it is."""
+
+    callees: tuple[tuple[str, str], ...]
+    module: Module
+    line: int
+    name: str
+
+
 def short_hash(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
@@ -142,6 +154,8 @@ class Code:
         self._contents: dict[str, bytes] = {}
         self._modules: dict[str, Module | None] = {}
         self._found: dict[tuple[str, Chain], tuple[Target, ...]] = {}
+        self._pending: set[tuple[str, Chain]] = set()
+        self._in_circle = False
         self._units: dict[tuple[Any, ...], Unit] = {}
         self._mro: dict[Class, tuple[Class | str, ...]] = {}
         self._closures: dict[str, _Closure] = {}
@@ -154,7 +168,7 @@ class Code:
         Raises:
             LookupError: there is no such module or class.
         """
-        return CodeVersion.of(self._closure(entry).parts)
+        return CodeVersion.of(self._closure(entry).parts())
 
     def problems(self, entries: Iterable[str]) -> list[Unresolved]:
         """What cannot be followed from these entries; each makes their versions cover more than they need."""
@@ -256,10 +270,18 @@ class Code:
     def lookup(self, module: Module, chain: Chain) -> tuple[Target, ...]:
         """What a dotted name means in a module."""
         key = (module.name, chain)
-        if key not in self._found:
-            self._found[key] = ()  # of names that are imported in a circle
-            self._found[key] = tuple(self._follow(self._bound(module, chain[0]), chain[1:]))
-        return self._found[key]
+        if key in self._found:
+            return self._found[key]
+        if key in self._pending:  # modules that import each other
+            self._in_circle = True
+            return ()
+        self._pending.add(key)
+        found = tuple(self._follow(self._bound(module, chain[0]), chain[1:]))
+        self._pending.remove(key)
+        if not self._pending or not self._in_circle:  # what was found halfway round a circle may lack something
+            self._found[key] = found
+        self._in_circle &= bool(self._pending)
+        return found
 
     def imported(self, origin: Origin, rest: Chain) -> tuple[Target, ...]:
         """What an imported name means, with the attributes after it."""
@@ -505,7 +527,8 @@ class _Closure:
 
     def __init__(self, code: Code, entry: str) -> None:
         self.code = code
-        self.parts: dict[str, str] = {}
+        self.constants: dict[str, str] = {}  # values of VERSION
+        self.sql: set[str] = set()
         self.problems: set[Unresolved] = set()
         self.concrete: Class | None = None  # the stage's class
         self.kin: set[Class | str] = set()  # its bases that are not followed
@@ -520,11 +543,17 @@ class _Closure:
         self.full: set[Class] = set()  # of those, the classes whose attributes are all taken in
         self.attributes: set[str] = set()  # asked of objects whose class is not known
         self.virtual: dict[str, set[Class]] = defaultdict(set)  # asked of self where the class may be a subclass
+        self.supers: set[tuple[Class, str]] = set()  # asked of super() there
+        self.subclassed: set[Class] = set()  # asked for their subclasses
         self.calls: dict[tuple[str, str], list[tuple[Module, Class | None, Use, int]]] = defaultdict(list)
         self.loaders: dict[tuple[str, str], tuple[int, str]] = {}
+        self.passed: list[Passed] = []
         self._begin(entry)
         while self.queue:
             self._process(*self.queue.pop())
+        for passed in self.passed:
+            if not any(self.calls[callee] for callee in passed.callees):
+                self._unbounded(passed.module, passed.line, passed.name, "may name any SQL file: no caller is seen")
 
     def _begin(self, entry: str) -> None:
         code = self.code
@@ -535,10 +564,13 @@ class _Closure:
             self._take(module, name)
             return
         module = code.module(module_name)
-        if module is None or class_name not in module.classes:
+        found = code.lookup(module, (class_name,)) if module is not None else ()
+        concrete = next((each.what for each in found if each.kind == "class"), None)
+        if concrete is None:
             raise LookupError(f"{entry}: there is no such function, and no class {class_name} in {module_name}.")
+        module = concrete.module
         self.flow = module_name
-        self.concrete = concrete = module.classes[class_name]
+        self.concrete = concrete
         mro = code.mro(concrete)
         self.kin = {each for each in mro if isinstance(each, Class) and not code.is_ours(each)}
         for each in mro:
@@ -550,6 +582,16 @@ class _Closure:
             for each in mro:
                 if isinstance(each, Class) and code.is_ours(each):
                     self._take_all(each, concrete)
+
+    def parts(self) -> dict[str, str]:
+        """The hash of each part; the same in whatever order the parts were found."""
+        digests: dict[str, set[str]] = defaultdict(set)
+        for kind, of, name in {key for key, _ in self.seen}:
+            if kind not in ("header", "attribute") or of not in self.full:
+                digests[_part(of, name)].add(self.code.unit((kind, of, name)).digest)
+        found = {part: each.pop() if len(each) == 1 else short_hash(" ".join(sorted(each)))
+                 for part, each in digests.items()}  # fmt: skip
+        return found | self.constants | {self.code.sql_files[name]: self.code.sql_hash(name) for name in self.sql}
 
     # What is taken in ----------------------------------------------------------------------------------------------
 
@@ -571,6 +613,8 @@ class _Closure:
             self.importers.add(module)
         code = self.code
         for each in module.classes.values():
+            if not self.subclassed.isdisjoint(code.mro(each)):
+                self._touch(each)
             if not self._is_stage(each):  # an object of another stage is only made where its class is named
                 self._make_reachable(each)
         if module.effects:
@@ -584,6 +628,9 @@ class _Closure:
                 self._take_all(each)
         for origin in module.imported if with_imports else ():
             self._import(origin)
+        for star in module.stars:
+            if code.is_followed(star) and (every := code.module(star)) is not None:
+                self._take_whole(every)
         package = module.name.rpartition(".")[0]
         if code.is_followed(package) and (around := code.module(package)) is not None:
             self._reach(around, with_imports=False)  # it may import all of the project: a catalogue
@@ -652,6 +699,9 @@ class _Closure:
         for name in names & self.virtual.keys():
             if any(base in mro for base in self.virtual[name]):
                 self._member(of, name)
+        for base, name in [*self.supers]:
+            if base in mro:
+                self._take_own(of, name, after=base)
 
     def _take_dunders(self, of: Class, concrete: Class | None = None) -> None:
         """Methods that no call names: ``__init__``, ``__enter__``, ``__eq__``."""
@@ -713,7 +763,6 @@ class _Closure:
         owner = of if isinstance(of, Class) else None
         module: Module = of.module if isinstance(of, Class) else of
         self._reach(module)
-        self.parts[_part(of, name)] = unit.digest
         scan = unit.scan
         for use, found in unit.resolved:
             for target in found:
@@ -801,7 +850,8 @@ class _Closure:
             self._ask((name,))
             return
         self._take_own(concrete or owner, name, after=owner)
-        if concrete is None:
+        if concrete is None and (owner, name) not in self.supers:
+            self.supers.add((owner, name))
             for each in [*self.reachable]:
                 if owner in self.code.mro(each):
                     self._take_own(each, name, after=owner)
@@ -825,6 +875,7 @@ class _Closure:
                     self._member(each, name)
 
     def _take_subclasses(self, of: Class) -> None:
+        self.subclassed.add(of)
         for module in [*self.modules]:
             for each in module.classes.values():
                 if of in self.code.mro(each):
@@ -834,7 +885,7 @@ class _Closure:
         """Something that is not followed: the versions that its module and the packages around it declare."""
         while dotted and _within(dotted, self.code.excluded):
             if dotted in self.code.files and (value := self.code.version_constant(dotted)) is not None:
-                self.parts[f"{dotted}.VERSION"] = value
+                self.constants[f"{dotted}.VERSION"] = value
             dotted = dotted.rpartition(".")[0]
 
     def _import_by_name(self, module: Module, call: ast.Call) -> None:
@@ -861,7 +912,7 @@ class _Closure:
     def _string(self, module: Module, text: str, line: int) -> None:
         """A text that names a SQL file, or a module of ours."""
         if text in self.code.sql_files:
-            self._sql(text)
+            self.sql.add(text)
         if "." in text and text in self.code.files and self.code.is_followed(text):
             named = self.code.module(text)
             if named is not None:
@@ -877,8 +928,7 @@ class _Closure:
             if not is_glob and not pattern.removesuffix(".sql").strip("*/"):
                 return False
             pattern = pattern[:-4].removeprefix(f"{self.code.sql}/")
-            for name in self._matching(pattern):
-                self._sql(name)
+            self.sql.update(self._matching(pattern))
             return True
         folder = module.file.rpartition("/")[0]
         for name, file in self.code.files.items():
@@ -901,18 +951,13 @@ class _Closure:
             if fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(f"/{name}", f"*/{pattern}"):
                 yield name
 
-    def _sql(self, name: str) -> None:
-        file = self.code.sql_files[name]
-        if file not in self.parts:
-            self.parts[file] = self.code.sql_hash(name)
-
     def _unbounded(self, module: Module, line: int, name: str, why: str) -> None:
         self._problem(module, line, name, why)
         folder = next((part for part in reversed(self.flow.split(".")) if any(
             each.startswith(f"{part}/") for each in self.code.sql_files)), None)  # fmt: skip
         for name in self.code.sql_files:
             if folder is None or "/" not in name or name.startswith(f"{folder}/"):
-                self._sql(name)
+                self.sql.add(name)
 
     def _call(self, callee: tuple[str, str], module: Module, owner: Class | None, use: Use, shift: int) -> None:
         """Remember who calls a function: it may pass an argument on to a loader."""
@@ -939,8 +984,7 @@ class _Closure:
             return
         for each in found:
             matching = [each] if each in self.code.sql_files else [*self._matching(each)] if "*" in each else []
-            for sql in matching:
-                self._sql(sql)
+            self.sql.update(matching)
             if not matching:
                 self._problem(module, given.lineno, each, f"there is no such file in {self.code.sql}/")
 
@@ -952,7 +996,9 @@ class _Closure:
             return False
         callee = (owner.qualified if owner else module.name, node.name)
         position = parameters(node.args).index(name)
-        for each in (callee, ("", node.name)) if owner else (callee,):
+        callees = (callee, ("", node.name)) if owner else (callee,)
+        self.passed.append(Passed(callees, module, node.lineno, name))
+        for each in callees:
             if each not in self.loaders:
                 self.loaders[each] = (position, name)
                 for where, caller, use, shift in [*self.calls[each]]:
@@ -1167,7 +1213,10 @@ def content_hash(content: bytes) -> str:
 def versions(
     root: Path, entries: Iterable[str], cache: Path | None = None, code: Code | None = None
 ) -> dict[str, CodeVersion]:
-    """The versions of entries; from the cache where no file that they depend on has changed. Writes nothing.
+    """The versions of entries; from the cache if no file that they depend on has changed. Writes nothing.
+
+    A file has changed if its content has: times of writing are too coarse to tell two edits apart, and reading what
+    a flow depends on takes two milliseconds.
 
     Args:
         root: the folder of the project.

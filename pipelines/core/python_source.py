@@ -545,6 +545,7 @@ class Reader:
         if chain is None:
             self.visit(node.func)
             if isinstance(node.func, ast.Attribute):
+                arguments = self.called_by_name(node.func.attr, node) or arguments
                 self.scan.attribute_calls.append(Use(("", node.func.attr), node.lineno, node, self.scope))
         else:
             self.out.append(".".join(chain))
@@ -715,8 +716,9 @@ class Reader:
             if isinstance(node.target, ast.Name):
                 self.bind(node.target.id)
             return
-        else:
-            self.out.append("<Assign>")
+        else:  # in the form of an assignment without a type
+            self.visit(ast.copy_location(ast.Assign(targets=[node.target], value=node.value), node))
+            return
         self.visit(node.target)
         if node.value is not None:
             self.visit(node.value)

@@ -95,6 +95,7 @@ class Run:
         self.today = environment.today()
         self.pins: dict[str, Versions] = {}
         self.has_ended = False
+        self._sources = code_version.Code(ROOT)
         self._code: dict[str, code_version.CodeVersion] = {}
         self._sessions: dict[int, _Session] = {}  # by process: `luigi --workers` forks
 
@@ -136,7 +137,8 @@ class Run:
             entries: those of the whole flow: they share most of their code.
         """
         if entry not in self._code:
-            self._code |= code_version.versions(ROOT, sorted({entry, *entries}), self.environment.code_cache())
+            cache = self.environment.code_cache()
+            self._code |= code_version.versions(ROOT, sorted({entry, *entries}), cache, self._sources)
         return self._code[entry]
 
     # Working ---------------------------------------------------------------------------------------------------------
@@ -172,7 +174,7 @@ class Run:
         ledger.mark_lost(main, self.flow, self.id)
         ledger.prune(main, datetime.now(UTC) - timedelta(days=self.environment.history_days()))
         if self._code:
-            code_version.write_cache(ROOT, sorted(self._code), self.environment.code_cache())
+            code_version.write_cache(ROOT, sorted(self._code), self.environment.code_cache(), self._sources)
 
     def begin(self) -> None:
         """Opens the run and takes the flow's lock. What it saw of its sources counts from here on: what other processes
@@ -245,7 +247,9 @@ class Run:
         has_told = False
         while not self._take_lock():
             holder = self.connection.execute(query("core/lock_holder"), {"flow": self.flow}).fetchone()
-            who = f"{holder['who']} since {holder['since']:%H:%M:%S}" if holder else "another run"
+            who = holder["who"] if holder else "another run"
+            if holder and holder["since"]:  # another role may not see it
+                who += f" since {holder['since']:%H:%M:%S}"
             if time.monotonic() >= give_up:
                 raise AlreadyRunning(
                     f"Another run of the {self.flow} flow is at work ({who}). "

@@ -408,21 +408,21 @@ class Root(FlowTask):
         """The stages of this run, first to last."""
         raise NotImplementedError
 
-    def goals(self) -> Sequence[Goal]:
-        """The roots that this one reaches one after the other, where what follows is known only then."""
+    def roots(self) -> Sequence[Goal]:
+        """The roots that this one runs one after the other, where what follows is known only then."""
         return []
 
     def run(self) -> Any:
         run = self.flow_run
         with self.reported(), ending_failed(run):
-            for goal in self.goals():
-                reach(goal.requires())
+            for root in self.roots():
+                run_stale(root.requires())
             run.open()
             noted = {(row["stage"], row["key"]) for row in ledger_of(run)}
             with run.connection.transaction():
                 for stage in self.stages():
                     if stage.should_run() and (stage.stage, stage.key) not in noted:
-                        noted.add((stage.stage, stage.key))  # two goals may lead through one stage
+                        noted.add((stage.stage, stage.key))  # two roots may lead through one stage
                         run.note_stage(stage.stage, stage.key, "skipped")
             if not self.quiet:
                 self.report()
@@ -446,7 +446,7 @@ class Goal(Root):
         return self.requires().line()
 
 
-def reach(stage: Stage[Any]) -> None:
+def run_stale(stage: Stage[Any]) -> None:
     """Runs a stage and what comes before it, where they are stale, in this process and as parts of its run.
 
     Luigi does the same with tasks that ``run`` yields. But with ``--workers`` it makes them anew, in another process
@@ -454,7 +454,7 @@ def reach(stage: Stage[Any]) -> None:
     """
     if not stage.complete():
         for before in stage.requires():
-            reach(before)
+            run_stale(before)
         stage.run()
 
 
@@ -487,10 +487,12 @@ def ending_failed(run: Run) -> Iterator[None]:
         raise
 
 
-def _subclasses(kind: type[Each]) -> Iterator[type[Each]]:
+def _subclasses(kind: type[Each]) -> dict[type[Each], None]:
+    """All classes below one, each once: some have two bases."""
+    found: dict[type[Each], None] = {}
     for each in kind.__subclasses__():
-        yield each
-        yield from _subclasses(each)
+        found |= {each: None, **_subclasses(each)}
+    return found
 
 
 def stages(flow: str | None = None) -> list[type[Stage[Any]]]:

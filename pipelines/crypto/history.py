@@ -7,7 +7,7 @@ import gzip
 import hashlib
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     import pyarrow
 
 COLUMNS = ("site_id", "user_id", "purchase_date", "crypto_type", "purchase_price", "purchase_units")
-ALIASES = {"price": "purchase_price", "units": "purchase_units"}
+ALIASES: Mapping[str, str] = {"price": "purchase_price", "units": "purchase_units"}
 MAX_LINE_BYTES = 1 << 20
 # The text format of COPY. It escapes its own delimiters, so no character of a file has to stand for anything else.
-ESCAPES = {"\\": r"\\", "\t": r"\t", "\r": r"\r"}  # in whole lines; the backslash comes first
-ESCAPES_IN_A_VALUE = {**ESCAPES, "\n": r"\n"}
+ESCAPES: Mapping[str, str] = {"\\": r"\\", "\t": r"\t", "\r": r"\r"}  # in whole lines; the backslash comes first
+ESCAPES_IN_A_VALUE: Mapping[str, str] = {**ESCAPES, "\n": r"\n"}
 # Bytes that are no text, as "surrogateescape" decodes them, and NUL, which PostgreSQL cannot store: \xNN, escaped.
-DAMAGED = {code: rf"\\x{code & 0xFF:02x}" for code in (0, *range(0xDC80, 0xDD00))}
+DAMAGED: Mapping[int, str] = {code: rf"\\x{code & 0xFF:02x}" for code in (0, *range(0xDC80, 0xDD00))}
 
 
 # Generated history ------------------------------------------------------------------------------------------------

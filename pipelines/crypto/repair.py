@@ -12,7 +12,7 @@ from pipelines.services.warehouse import Connection
 
 
 def forget_date(connection: Connection, run_date: date) -> int:
-    """Drop the records of a date's stages; return how many there were. No row of data is touched."""
+    """Removes the materializations of a date's stages, and returns how many there were. No row of data changes."""
     dropped = connection.execute(query("core/forget_date"), {"run_date": str(run_date)}).rowcount
     console.result(
         f"{dropped} records of {run_date} are forgotten: its next run does everything again."

@@ -141,7 +141,7 @@ class RawHistory(BeforeGates[History]):
 
         return {"sha256": source_version(connection, Path(self.source), may_read=run.has_begun)}
 
-    def work(self, run: Run, tx: Connection) -> History | Refusal:
+    def work(self, run: Run, tx: Connection) -> History | Refusal:  # noqa: ARG002
         from pipelines.crypto import history
         from pipelines.crypto.candidate import require_columns
 
@@ -333,7 +333,7 @@ class CryptoBackfill(CryptoTask, Root):
     def requires(self) -> list[Stage[Any]]:
         return [self.sibling(RawHistory, window_days=1)] if self.source else []
 
-    def goals(self) -> list[CryptoMerge]:
+    def roots(self) -> list[CryptoMerge]:
         """One step per month of raw history."""
         from pipelines.crypto.window import months
 
@@ -345,9 +345,9 @@ class CryptoBackfill(CryptoTask, Root):
         ]
 
     def stages(self) -> list[Stage[Any]]:
-        return [*self.requires(), *(stage for month in self.goals() for stage in month.stages())]
+        return [*self.requires(), *(stage for month in self.roots() for stage in month.stages())]
 
     def report(self) -> None:
         from pipelines.crypto.report import show_backfill
 
-        show_backfill(self.flow_run.connection, [(month.date, month.summary()) for month in self.goals()], self.date)
+        show_backfill(self.flow_run.connection, [(month.date, month.summary()) for month in self.roots()], self.date)

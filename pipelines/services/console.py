@@ -97,7 +97,7 @@ def stage(name: str, key: str, quiet: bool) -> Iterator[Say]:
 
 
 def in_words(details: dict[str, Any]) -> str:
-    """The counts of a record, in one line."""
+    """The counts of a result, in one line."""
     return ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in details.items() if type(count) is int)
 
 

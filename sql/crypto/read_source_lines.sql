@@ -1,5 +1,6 @@
 -- Each line as a typed row, or with what makes it unreadable. Positions of the columns come from the header.
 -- A line without quotes is split at its commas; one with quotes field by field, "" being a quote inside of one.
+-- OFFSET 0 keeps the planner from merging the steps: merged, each reference to a field splits the line again.
 CREATE TEMPORARY TABLE source_rows ON COMMIT DROP AS
 WITH split AS (
     SELECT line_no, line, damaged, CASE
@@ -13,6 +14,7 @@ WITH split AS (
     END AS field
     FROM source_lines
     WHERE line <> ''
+    OFFSET 0
 ),
 named AS (
     SELECT
@@ -24,6 +26,7 @@ named AS (
         nullif(btrim(field[%(purchase_price)s]), '') AS purchase_price,
         nullif(btrim(field[%(purchase_units)s]), '') AS purchase_units
     FROM split
+    OFFSET 0
 ),
 numbers AS (
     SELECT
@@ -35,6 +38,7 @@ numbers AS (
             OR purchase_units ~ '^[+-]?([0-9]{1,40}([.][0-9]{0,40})?|[.][0-9]{1,40})([eE][+-]?[0-9]{1,2})?$' AS units_is_number,
         user_id, purchase_price, purchase_units
     FROM named
+    OFFSET 0
 ),
 typed AS (
     SELECT
@@ -44,6 +48,7 @@ typed AS (
         CASE WHEN price_is_number THEN round(purchase_price::numeric, 4) END AS purchase_price,
         CASE WHEN units_is_number THEN round(purchase_units::numeric, 8) END AS purchase_units
     FROM numbers
+    OFFSET 0
 )
 SELECT
     line_no, line,

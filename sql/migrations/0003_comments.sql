@@ -124,9 +124,9 @@ COMMENT ON COLUMN dqm.BT_CRYPTO_EVENTS_REJECTS.line IS 'Text of a line that coul
 COMMENT ON COLUMN dqm.BT_CRYPTO_EVENTS_REJECTS.rejected_at IS 'When the row was rejected.';
 
 -- features
-COMMENT ON TABLE features.churn_weekly_features IS 'Snapshots of the churn flow: the features of each customer of the cohort, one row per customer and week. Only events before snapshot_date count.';
+COMMENT ON TABLE features.churn_weekly_features IS 'Snapshots of the churn flow: the features of each customer of the cohort, one row per customer and week.';
 COMMENT ON COLUMN features.churn_weekly_features.customer_id IS 'Customer.';
-COMMENT ON COLUMN features.churn_weekly_features.snapshot_date IS 'Cutoff of the snapshot: a Sunday.';
+COMMENT ON COLUMN features.churn_weekly_features.snapshot_date IS 'Cutoff: only events before this date count.';
 COMMENT ON COLUMN features.churn_weekly_features.spent_7d IS 'Sum of the payments of the last 7 days.';
 COMMENT ON COLUMN features.churn_weekly_features.spent_30d IS 'Sum of the payments of the last 30 days.';
 COMMENT ON COLUMN features.churn_weekly_features.spent_90d IS 'Sum of the payments of the last 90 days.';

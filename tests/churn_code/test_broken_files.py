@@ -9,11 +9,14 @@ import random
 from pathlib import Path
 
 import pytest
+from psycopg import Rollback
 
-from pipelines.churn import cleaning, sources
+from pipelines.churn import cleaning, seed, sources
 from pipelines.churn.sources import BadFile
 from pipelines.core.errors import MissingInput
+from pipelines.services import warehouse
 from pipelines.services.artifacts import Place
+from pipelines.services.warehouse import Connection
 from tests.churn_files import FILES, GOOD, HEADERS, TODAY, clean, clean_place, csv_text, write_files
 
 GOOD_FILES = {table: csv_text(table, rows) for table, rows in {**GOOD, "evaluate": [(1, 0)]}.items()}
@@ -235,7 +238,9 @@ def test_the_line_of_a_value_is_told_whatever_stands_before_it() -> None:
     """Line ends within values, blank lines, a delimiter of their own, a field that is longer than Python's limit."""
     before = '1;2019-05-01;5;;"of two\nlines; or so"\n\n' + f"1;2019-05-01;5;;{'x' * 200_000}\n"
     text = "CUS_CUST_ID_BUY;FECHA;SPENT;DESCUENTO;NOTE\n" + before + "1;soon;5;;\n" * 3
+    limit = csv.field_size_limit()
     assert of_file("payments", text.encode()).startswith("PAYMENTS.csv, line 6, column FECHA: 'soon' is no day.")
+    assert csv.field_size_limit() == limit, "it is one of the whole process"
 
 
 # What stays ---------------------------------------------------------------------------------------------------------
@@ -262,3 +267,25 @@ def test_payments_that_are_refused_leave_those_of_before_as_they_were(tmp_path: 
     refusal(tmp_path, payments=BROKEN_PAYMENTS["a value too many"])
     again = clean_place(write_files(tmp_path / "files"), tmp_path / "store")
     assert again.rows("payments") == before
+
+
+# Loaded as they are -------------------------------------------------------------------------------------------------
+
+ANYTHING = [*"\ufdd0\ufdd1\uffff\ue000\ufeff\u2028\x85\v", "\\N", "\\xff", "\\.", '"x\n\\.\ny"', '"a\rb"']
+USERS = "CUS_CUST_ID_BUY,GENDER,RANGO_EDAD,TARJETAS,ESTADO\n"
+
+
+def test_seed_keeps_any_text(database: Connection, tmp_path: Path) -> None:  # noqa: ARG001
+    lines = [f"{number},F,30,{text},x\n" for number, text in enumerate(ANYTHING)]
+    root = write_files(tmp_path, demograficos=(USERS + "".join(lines)).encode())
+    with warehouse.transaction() as tx:
+        seed.seed(tx, root)
+        rows = tx.execute("SELECT tarjetas FROM raw.demograficos ORDER BY cus_cust_id_buy").fetchall()
+        raise Rollback  # the other tests find the tables as they were
+    assert [row["tarjetas"] for row in rows] == [text.strip('"') for text in ANYTHING]
+
+
+def test_seed_names_the_line_of_a_nul_byte(database: Connection, tmp_path: Path) -> None:  # noqa: ARG001
+    root = write_files(tmp_path, demograficos=f"{USERS}1,F,30,x,y\n2,F,30,a\0b,z\n".encode())
+    with pytest.raises(BadFile, match=r"DEMOGRAFICOS\.csv, line 3: holds a NUL byte"), warehouse.transaction() as tx:
+        seed.seed(tx, root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -120,7 +121,7 @@ def test_columns_of_which_a_week_did_not_tell_are_found() -> None:
 
 def test_a_sample_is_the_same_every_time() -> None:
     one, other = (compare(people(1, rows=3000), people(2, rows=3000), sample=150) for _ in range(2))
-    assert one.facts() == other.facts()
+    assert replace(one, html="") == replace(other, html="")
     assert plain(one.html) == plain(other.html)
 
 

@@ -40,9 +40,9 @@ def test_spark_and_duckdb_answer_the_same(spark: Any, data: st.DataObject) -> No
     """A model that was trained on a cluster scores features of a laptop: every digit is the same."""
     cutoff = data.draw(CUTOFFS)
     made = clean(**data.draw(extracts(cutoff, customers=40, most=150)))
-    values = features.bound(cutoff, made.told["known_until"])
+    values = features.bound(cutoff, made.tables.known_until)
     active = {"cutoff": cutoff, "until": cutoff + timedelta(days=30)}
-    folder = made.told["folder"]
+    folder = made.tables.folder
     with features.on_duckdb(made.store, folder) as ask:
         expected = [ask(text("churn/features"), values), ask(text("churn/active"), active)]
     with features.on_spark(made.store, folder) as ask:
@@ -63,8 +63,8 @@ def test_spark_and_duckdb_answer_the_same_where_every_feature_tells_something(
     """Also of months: those of an extract made after the cutoff are looked up further back."""
     synthetic.generate(tmp_path / "files", 300)
     made = clean_place(Place(str(tmp_path / "files")), tmp_path / "store")
-    with features.on_spark(made.store, made.told["folder"]) as ask:
-        found = ask(text("churn/features"), features.bound(cutoff, made.told["known_until"]))
+    with features.on_spark(made.store, made.tables.folder) as ask:
+        found = ask(text("churn/features"), features.bound(cutoff, made.tables.known_until))
     expected = made.frame(cutoff)
     assert found.to_pydict() == expected.to_pydict()
     if cutoff == CUTOFF:
@@ -172,4 +172,4 @@ def test_a_frame_is_computed_once() -> None:
     version = made.store.version(name)
     assert made.frame_file(CUTOFF) == name
     assert made.store.version(name) == version
-    assert features.frame(made.store, made.told, "other code", CUTOFF) != name
+    assert features.frame(made.store, made.tables, "other code", CUTOFF) != name

@@ -109,7 +109,7 @@ def test_what_lies_before_the_cutoff_changes_no_label(data: st.DataObject, cutof
         rows = [row for row in before if row[1] < cutoff] + after
         made = clean(payments=[*rows, (PIN, TODAY, 1, 1)])
         found.append([made.active(cutoff, cutoff + timedelta(days=days)) for days in (30, 60)])
-        table = weekly.label(made.store, made.told, made.frame(cutoff), cutoff)
+        table = weekly.label(made.store, made.tables, made.frame(cutoff), cutoff)
         labels.append(dict(zip(table["customer_id"].to_pylist(), table["labeled_churn"].to_pylist(), strict=True)))
     assert found[0] == found[1]
     assert found[0] == [

@@ -11,6 +11,7 @@ import sqlglot
 
 from pipelines.churn import features, weekly
 from pipelines.churn.declaration import CATEGORIES, FEATURES, NUMERIC
+from pipelines.churn.results import WeeklyFeatures
 from pipelines.core.statements import text
 from pipelines.services.warehouse import Connection
 from tests.churn_files import clean
@@ -73,19 +74,19 @@ def test_what_is_loaded_is_what_is_read_back(tx: Connection) -> None:
         marketplace_data=[(1, 41, "2019-05-01", 42)],
     )  # fmt: skip
     frame = made.frame(SNAPSHOT)
-    told = weekly.build(tx, made.store, made.told, "v", SNAPSHOT)
-    assert told == {"rows": 2, "labelled": 0, "churned": 0}
+    built = weekly.build(tx, made.store, made.tables, "v", SNAPSHOT)
+    assert built == WeeklyFeatures((SNAPSHOT,), rows=2, labelled=0, churned=0)
     rows = weekly.read(tx, [SNAPSHOT])
     assert list(rows.columns) == ["customer_id", "snapshot_date", *NAMES, "labeled_churn", "holdout"]
     assert rows[["customer_id", *NAMES]].to_dict("list") == frame.select(["customer_id", *NAMES]).to_pydict()
-    assert weekly.build(tx, made.store, made.told, "v", SNAPSHOT) == told  # replaced, not doubled
+    assert weekly.build(tx, made.store, made.tables, "v", SNAPSHOT) == built  # replaced, not doubled
     assert len(weekly.read(tx, [SNAPSHOT])) == 2
 
 
 def test_a_week_without_customers_is_refused_and_leaves_the_table_alone(tx: Connection) -> None:
     made = clean()
-    weekly.build(tx, made.store, made.told, "v", SNAPSHOT)
+    weekly.build(tx, made.store, made.tables, "v", SNAPSHOT)
     with pytest.raises(features.NoCohort, match="Nobody paid in the 90 days before 2018-01-01"):
-        weekly.build(tx, made.store, made.told, "v", date(2018, 1, 1))
+        weekly.build(tx, made.store, made.tables, "v", date(2018, 1, 1))
     assert weekly.are_there(tx, [SNAPSHOT])
     assert not weekly.are_there(tx, [SNAPSHOT, date(2018, 1, 1)])

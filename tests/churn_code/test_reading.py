@@ -60,7 +60,7 @@ def test_both_dialects_say_the_same(dialect: dict[str, bytes]) -> None:
     }  # fmt: skip
     assert made.rows("visits") == [(54018, *year(7, 8), *year(1))]
     assert made.rows("balances") == [(54018, *year(Decimal("99.5")))]
-    assert (made.told["payments"], made.told["dropped"], made.told["future"], made.told["users"]) == (2, 0, 0, 1)
+    assert (made.tables.payments, made.tables.dropped, made.tables.future, made.tables.users) == (2, 0, 0, 1)
 
 
 def year(*values: object) -> list[object]:
@@ -107,7 +107,7 @@ def test_payments_are_the_same_however_the_file_is_written(name: str) -> None:
     assert Counter(row[:4] for row in made.rows("payments")) == Counter([
         (54018, date(2019, 5, 1), Decimal("10.5"), None), (54018, date(2019, 5, 2), Decimal(3), Decimal("0.25")),
     ])  # fmt: skip
-    assert (made.told["payments"], made.told["dropped"], made.told["future"]) == (2, 0, 0)
+    assert (made.tables.payments, made.tables.dropped, made.tables.future) == (2, 0, 0)
 
 
 def test_a_discount_need_not_be_there() -> None:
@@ -183,8 +183,8 @@ def test_a_day_that_is_none_is_no_day() -> None:
     made = clean(max_bad_share=1, payments=[*((number, day, 1, "") for number, day in enumerate(days)), good])
     assert [row[:2] for row in made.rows("payments") if row[1]] == [(54018, date(2019, 5, 1))]
     assert made.account("payments")["fecha"] == {"read": 1, "unreadable": len(days)}
-    told = made.told
-    assert (told["dropped"], told["first_day"], told["last_day"]) == (len(days), "2019-05-01", "2019-05-01")
+    tables, only = made.tables, date(2019, 5, 1)
+    assert (tables.dropped, tables.first_day, tables.last_day) == (len(days), only, only)
 
 
 def test_text_that_no_database_takes_is_not_read() -> None:
@@ -224,8 +224,8 @@ def test_the_last_line_of_a_user_counts() -> None:
     assert (user["inversion"], user["spent_ml"], user["recency_ml"], user["frequency_ml"]) == ("banned", 3, None, 3)
     assert made.rows("balances") == [(1, *year(9))]
     assert made.rows("evaluate") == [(1, 1)], "nothing is known of who is named last without a value"
-    assert made.told["duplicates"] == 1 + 1 + 2 + 2
-    assert made.told["users"] == 2
+    assert made.tables.duplicates == 1 + 1 + 2 + 2
+    assert made.tables.users == 2
 
 
 def test_no_customer_is_lost_who_is_in_only_one_file() -> None:
@@ -234,7 +234,7 @@ def test_no_customer_is_lost_who_is_in_only_one_file() -> None:
         marketplace_data=[(3, 1, "2019-01-01", 1)], active_user=[(4, "2019-05-05", "2019-05-06", *[1] * 12)],
     )  # fmt: skip
     assert [row[0] for row in made.rows("users")] == [1, 2, 3, 4]
-    assert made.told["users"] == 4
+    assert made.tables.users == 4
 
 
 # The account --------------------------------------------------------------------------------------------------------
@@ -265,7 +265,7 @@ def test_every_value_of_every_file_is_accounted_for() -> None:
         "descuento": {"read": 2, "missing": 4, "unreadable": 1},
     }
     assert (made.rows_read("payments"), len(made.rows("payments"))) == (7, 7)
-    assert (made.told["payments"], made.told["dropped"], made.told["future"]) == (3, 4, 1)
+    assert (made.tables.payments, made.tables.dropped, made.tables.future) == (3, 4, 1)
     assert made.account("active_user") == {
         "cus_cust_id_buy": {"read": 2},
         "last_login_mp_date_1": {"read": 1, "unreadable": 1},
@@ -370,7 +370,7 @@ def test_payments_and_their_account_are_what_a_slow_reader_finds(rows: list[tupl
     assert list(made.account("payments").values()) == counts
     days = [day for customer, day, *_ in found if customer is not None and day is not None]
     past = [day for day in days if day <= TODAY]
-    assert made.told["payments"] == len(days)
-    assert made.told["future"] == len(days) - len(past)
-    assert made.told["dropped"] == len(rows) - len(days)
-    assert (made.told["first_day"], made.told["last_day"]) == (str(min(days)), str(max(past)))
+    assert made.tables.payments == len(days)
+    assert made.tables.future == len(days) - len(past)
+    assert made.tables.dropped == len(rows) - len(days)
+    assert (made.tables.first_day, made.tables.last_day) == (min(days), max(past))

@@ -52,7 +52,7 @@ class Data:
 
     def labels(self, snapshot: date, made: Cleaned | None = None) -> pd.DataFrame:
         made = made or self.made
-        return weekly.label(made.store, made.told, made.frame(snapshot), snapshot).to_pandas()
+        return weekly.label(made.store, made.tables, made.frame(snapshot), snapshot).to_pandas()
 
 
 @pytest.fixture(scope="module", params=synthetic.DIALECTS)
@@ -270,7 +270,7 @@ def test_users_are_missing_from_some_files_and_twice_in_others(data: Data) -> No
         assert len(set(values)) < len(everybody), file
         if file not in ("PAYMENTS.csv", "EVALUATE.csv"):
             assert len(values) > len(set(values)), file
-    assert data.made.told["duplicates"] == sum(
+    assert data.made.tables.duplicates == sum(
         len(values) - len(set(values)) for file, values in ids.items() if file != "PAYMENTS.csv"
     )
 
@@ -300,16 +300,16 @@ def test_a_handful_of_payments_is_damaged_in_each_way_and_accounted_for(data: Da
     assert account["cus_cust_id_buy"]["missing"] == nobody
     assert account["fecha"]["unreadable"] == damaged["2019-02-30"] + damaged["n/a"]
     assert account["spent"]["unreadable"] == sum(broken.values())
-    told = data.made.told
-    assert told["future"] == damaged["2091-01-01"]
-    assert told["dropped"] == nobody + damaged["2019-02-30"] + damaged["n/a"]
-    assert told["payments"] + told["dropped"] == len(payments) == data.made.rows_read("payments")
-    assert told["last_day"] == str(LAST_DAY)
+    clean = data.made.tables
+    assert clean.future == damaged["2091-01-01"]
+    assert clean.dropped == nobody + damaged["2019-02-30"] + damaged["n/a"]
+    assert clean.payments + clean.dropped == len(payments) == data.made.rows_read("payments")
+    assert clean.last_day == LAST_DAY
 
 
 def test_the_marketplace_extract_is_a_month_older(data: Data) -> None:
     """So its own day is before the cutoff of training; those of the others are after it."""
-    known = {file: date.fromisoformat(day) for file, day in data.made.told["known_until"].items()}
+    known = data.made.tables.known_until
     assert known["PAYMENTS.csv"] == known["ACTIVE_USER.csv"] == LAST_DAY
     assert known["MARKETPLACE_DATA.csv"] == LAST_DAY - RECENCY_LAG < CUTOFF
 

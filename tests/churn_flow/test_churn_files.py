@@ -14,6 +14,12 @@ from tests.churn import DATE, World
 from tests.helpers import luigi, python
 
 FILES = [source.file for source in SOURCES]
+ASK = """
+import pipelines
+for name in pipelines.__all__:
+    if name.startswith("Churn"):
+        print(*(stage.complete() for stage in getattr(pipelines, name)().stages()))
+"""
 
 
 # Watchdog ---------------------------------------------------------------------------------------------------------
@@ -142,6 +148,33 @@ def test_real_files_that_vanished_are_not_replaced_by_generated_ones(world: Worl
     assert list(real.iterdir()) == []
 
 
+def test_asking_makes_nothing_and_hashes_nothing(tmp_path: Path) -> None:
+    """Where nothing has run, every stage is stale, and it stays a place where nothing has run."""
+    state = tmp_path / "state"
+    done = python("-c", ASK, env={"STATE_DIR": str(state)})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {*done.stdout.split()} == {"False"}
+    assert not state.exists()
+
+
+def test_asking_about_a_file_that_was_written_again_does_not_read_it(world: World) -> None:
+    hashes = "SELECT path, version, sha256 FROM ops.source_hashes ORDER BY 1"
+    before = world.rows(hashes)
+    (world.files / "PAYMENTS.csv").touch()
+    assert "False" in world.run("-c", ASK).out
+    assert world.rows(hashes) == before
+
+
+def test_seed_and_rollback_are_runs_of_the_ledger(world: World) -> None:
+    world.command("seed")
+    world.command("models", "rollback", "churn-logreg", code=20)
+    seed, rollback = world.rows("SELECT * FROM ops.runs ORDER BY started_at DESC LIMIT 2")[::-1]
+    assert (seed["root_task"], seed["outcome"], seed["engine"]) == ("seed", "succeeded", "python")
+    assert (rollback["root_task"], rollback["outcome"], rollback["exit_code"]) == ("models rollback", "refused", 20)
+    assert rollback["parameters"] == {"model": "churn-logreg"}
+    assert "there is no previous version to go back to" in rollback["error"]
+
+
 # What is refused before anything starts ---------------------------------------------------------------------------
 
 
@@ -183,7 +216,7 @@ def test_a_place_that_is_neither_a_folder_nor_on_s3_is_refused(world: World) -> 
 
 def test_what_cannot_be_written_to_is_told_in_words(world: World) -> None:
     world.edit("DEMOGRAFICOS.csv", lambda text: text + text.splitlines()[1] + "\n")
-    refused = world.luigi("ChurnFeatureStore", "--date", DATE, code=30, ARTIFACTS_URL="/proc/nowhere")
+    refused = world.luigi("ChurnFeatureStore", "--date", DATE, code=2, ARTIFACTS_URL="/proc/nowhere")
     assert "/proc/nowhere" in refused.err
     assert "Look at ARTIFACTS_URL." in refused.err
     assert refused.stages == []

@@ -132,7 +132,8 @@ def _session_of(pid: int) -> int:
 
 
 def _recorded(world: World) -> set[str]:
-    return {row["stage"] for row in world.rows("SELECT stage FROM ops.materializations")} & set(TRAINING)
+    found = world.rows("SELECT stage FROM ops.materializations WHERE flow = 'churn'")
+    return {row["stage"] for row in found} & set(TRAINING)
 
 
 def _store_is_there(world: World) -> bool:

@@ -92,7 +92,8 @@ def test_churn_logreg_learns_from_the_sundays_before_its_date(world: World) -> N
     """The last of May is a Friday: its training is that of the Sunday before it, which was done with the whole life."""
     assert world.ran("ChurnLogregTraining", "--date", "2019-05-31", "--lookback-weeks", "8") == []
     built = world.rows(
-        "SELECT result FROM ops.materializations WHERE stage = 'build_weekly_features' AND key = '2019-05-26, 8 weeks'"
+        "SELECT result FROM ops.materializations"
+        " WHERE flow = 'churn' AND stage = 'build_weekly_features' AND key = '2019-05-26, 8 weeks'"
     )[0]["result"]
     assert built["snapshots"] == [
         "2019-04-07", "2019-04-14", "2019-04-21", "2019-04-28", "2019-05-05", "2019-05-12", "2019-05-19", "2019-05-26",

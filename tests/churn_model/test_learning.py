@@ -56,7 +56,7 @@ def data(state: Path, tmp_path_factory: pytest.TempPathFactory) -> Data:  # noqa
     files = [source.file for source in sources.SOURCES]
     clean = cleaning.clean(Place(str(folder / "files")), files, store, "clean", SNAPSHOT, 0.1)
     frame = features.read(store, features.frame(store, clean, "of the tests", CUTOFF))
-    with features.engine(store, clean["folder"]) as ask:
+    with features.engine(store, clean.folder) as ask:
         active = ask(text("churn/active"), {"cutoff": CUTOFF, "until": SNAPSHOT})
     training.dataset(store, "dataset.parquet", frame, active)
     return Data(features.read(store, "dataset.parquet"), folder / "store" / "dataset.parquet")

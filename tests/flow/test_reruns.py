@@ -69,14 +69,22 @@ def test_only_what_is_affected_runs_again(code: Path, database: Connection) -> N
     insert_rows(database, ("BRASIL", 1, "1/6/2022", "ETH", 1200, 1))
     assert ran(code) == [], "a row outside of the window is none of its business"
 
-    for edited, expected in {
-        "sql/crypto/upsert.sql": ALL[3:],
-        "pipelines/crypto/rules.py": ALL[1:],
-        "sql/crypto/copy_window.sql": ALL,
+    for edited, comment in {
+        "sql/crypto/upsert.sql": "\n-- edited\n",
+        "pipelines/crypto/rules.py": "\n# edited\n",
     }.items():
-        comment = "\n-- edited\n" if edited.endswith(".sql") else "\n# edited\n"
         with (code / edited).open("a", encoding="utf-8") as file:
             file.write(comment)
+        assert ran(code) == [], f"a comment of {edited} decides nothing"
+
+    for edited, before, after, expected in (
+        ("sql/crypto/upsert.sql", "is_active = true", "is_active = (1 = 1)", ALL[3:]),
+        ("pipelines/crypto/rules.py", "BEYOND = 10**30", "BEYOND = 10**31", ALL[1:]),
+        ("sql/crypto/copy_window.sql", "FROM judged;", "FROM judged WHERE true;", ALL),
+    ):
+        text = (code / edited).read_text(encoding="utf-8")
+        assert before in text
+        (code / edited).write_text(text.replace(before, after), encoding="utf-8")
         assert ran(code) == expected, edited
         assert ran(code) == []
 

@@ -23,12 +23,12 @@ from pipelines.services import artifacts
 from pipelines.churn import features
 from pipelines.churn.tasks import CleanRawSources
 from pipelines.core.statements import text
-clean = CleanRawSources().details()
-store, values = artifacts.store(), features.bound(date(2019, 5, 2), clean["known_until"])
+clean = CleanRawSources().result()
+store, values = artifacts.store(), features.bound(date(2019, 5, 2), clean.known_until)
 assert features.runs_on_spark(0)
 tables = []
 for engine in (features.on_duckdb, features.on_spark):
-    with engine(store, clean["folder"]) as ask:
+    with engine(store, clean.folder) as ask:
         tables.append(ask(text("churn/features"), values))
 same = [(table.schema.types, table.to_pydict()) for table in tables]
 print(json.dumps({"rows": tables[0].num_rows, "equal": same[0] == same[1]}))

@@ -117,7 +117,7 @@ def test_it_is_committed_without_outputs_as_jupyterlab_writes_it(name: str) -> N
 @BOTH
 def test_it_has_no_other_way_to_the_database_than_the_one_that_cannot_write(name: str) -> None:
     text = (NOTEBOOKS / name).read_text(encoding="utf-8")
-    assert set(re.findall(r"\bwarehouse\.(\w+)", text)) == {"reading", "query"}
+    assert set(re.findall(r"\bwarehouse\.(\w+)", text)) == {"reading"}
     assert not re.search(r"psycopg|sqlalchemy|sqlite|postgresql:|SELECT ", text)
 
 

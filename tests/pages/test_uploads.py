@@ -101,6 +101,29 @@ def test_columns_that_are_not_looked_at_are_ignored_and_told_and_an_id_stays_as_
     assert set(scored.table["version"].to_pylist()) == {"local heuristic"}
 
 
+def test_an_id_is_kept_whatever_it_says() -> None:
+    """A word that marks a missing feature is an id as any other; so is a character that no text should hold."""
+    ids = ["NA", "null", "nan", "None", "\ufdd0\uffff", "\\xff", "a\u2028b", "\ufeff"]
+    lines = [f"{each},1,2,3" for each in ids]
+    for scored in (
+        score(csv(*lines, header=f"customer_id,{GOOD}")),
+        score(parquet(customer_id=ids, **{name: [1.0] * len(ids) for name in NAMES}), "x.parquet"),
+    ):
+        assert scored.table["customer_id"].to_pylist() == ids
+        assert scored.missing == {}
+
+
+@pytest.mark.parametrize("word", uploads.MISSING)
+def test_words_for_a_missing_value_are_missing_in_csv_and_parquet(word: str) -> None:
+    who = answers.heuristic(registry.CHURN_MODEL)
+    columns = {each.name: [word] for each in who.features}
+    written = io.BytesIO()
+    pq.write_table(pyarrow.table(columns), written)
+    line = ",".join(f'"{word}"' for _ in columns)
+    for content, name in ((csv(line, header=",".join(columns)), "x.csv"), (written.getvalue(), "x.parquet")):
+        assert score(content, name, who).missing == dict.fromkeys(columns, 1)
+
+
 def test_every_wrong_value_is_listed_row_by_row() -> None:
     content = csv("1,2,3", "x,2,inf", "1,2", "1,2,3,4", '1,"1,5",3')
     assert refused(content) == [

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.core.statements import ROOT
-from pipelines.services import warehouse
+from pipelines.services import project
 from pipelines.services.settings import Settings
 
 COMPOSE = (ROOT / "compose.yaml").read_text()
@@ -40,13 +40,36 @@ def test_compose_takes_nothing_but_what_the_template_names_and_settings() -> Non
     assert taken - with_defaults <= named
     assert named <= taken
     settings = {name.upper() for name in Settings.model_fields}
-    assert with_defaults - named <= settings
+    assert with_defaults - named - {"PROJECT_VERSION"} <= settings  # stack-up passes it to the build
 
 
 def test_every_setting_reaches_the_workers() -> None:
     block = COMPOSE.split("x-servers:")[1].split("\nx-airflow:")[0]
     given = set(re.findall(r"^  ([A-Z_0-9]+):", block, re.M))
     assert {name.upper() for name in Settings.model_fields} - given == {"STATE_DIR"}  # that is the image's
+
+
+def test_the_image_has_the_version_that_the_ledger_names() -> None:
+    assert 'PROJECT_VERSION: "${PROJECT_VERSION:-}"' in COMPOSE.split("\n  init:")[1].split("environment:")[0]
+    lines = (ROOT / "docker" / "Dockerfile").read_text().splitlines()
+    last_from = max(number for number, line in enumerate(lines) if line.startswith("FROM "))
+    assert [line for line in lines[last_from:] if "PROJECT_VERSION" in line] == [
+        "ARG PROJECT_VERSION=", "ENV PROJECT_VERSION=${PROJECT_VERSION}",
+    ]  # fmt: skip
+    assert "!pyproject.toml" in (ROOT / ".dockerignore").read_text().splitlines()  # its version, where no git is
+
+
+def test_stack_up_builds_the_image_with_the_version_of_the_checkout(tmp_path: Path) -> None:
+    file, engine, passed = tmp_path / ".env", tmp_path / "bin" / "docker", tmp_path / "passed"
+    engine.parent.mkdir()
+    does = f'"compose build") printf %s "$PROJECT_VERSION" >{passed}; exit 1;; volume*) exit 1;;'
+    engine.write_text(f'#!/bin/sh\ncase "$1 $2" in {does} esac\n')
+    engine.chmod(0o755)
+    given = {"PATH": f"{engine.parent}:{os.environ['PATH']}", "DATA_DIR": str(tmp_path)}
+    assert script("stack-up", file, **given, PROJECT_VERSION="").returncode == 1
+    assert passed.read_text() == project.version()
+    script("stack-up", file, **given, PROJECT_VERSION="1.2.3")
+    assert passed.read_text() == "1.2.3"
 
 
 def test_secrets_are_made_once_for_this_user_alone(tmp_path: Path) -> None:
@@ -128,18 +151,3 @@ def test_half_a_backup_is_refused_before_anything_is_lost(tmp_path: Path) -> Non
     assert script("stack-restore", file).returncode == 2
     assert script("stack-backup", file, TO=str(backup)).returncode == 2
     assert file.read_text() == before
-
-
-def test_a_process_whose_parent_lies_outside_of_its_container_holds_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-
-    def ask(_: object, name: str, __: object) -> dict[str, bool]:
-        asked.append(name)
-        return {"locked": True}
-
-    monkeypatch.setattr(os, "getppid", lambda: 0)  # as within `docker exec`
-    monkeypatch.setattr(warehouse, "connection", lambda: None)
-    monkeypatch.setattr(warehouse, "one", ask)
-    monkeypatch.setattr(warehouse, "_locks", {})
-    assert warehouse.lock("crypto", print)
-    assert asked == ["try_lock"]

@@ -5,16 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipelines.core.errors import WarehouseUnreachable
 from pipelines.services.expectations import data_docs
 from pipelines.services.expectations.loading import EarlyImport, loaded
-
-if TYPE_CHECKING:
-    from great_expectations.expectations import Expectation
+from pipelines.services.expectations.suites import Failure, Suite, ValidationResult
 
 __all__ = ["VERSION", "EarlyImport", "Failure", "Suite", "ValidationResult", "loaded", "validate"]
 
@@ -22,33 +19,6 @@ __all__ = ["VERSION", "EarlyImport", "Failure", "Suite", "ValidationResult", "lo
 # Great Expectations, that may change which expectations fail, a count, or Data Docs. A faster way to the same result
 # leaves it.
 VERSION = 1
-
-
-@dataclass(frozen=True)
-class Suite:
-    """Expectations of one table, by the reject code of the rule that each one checks."""
-
-    name: str
-    schema: str
-    table: str
-    expectations: Mapping[str, Expectation]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An expectation that failed or raised an error; ``message`` completes a sentence that the reject code begins."""
-
-    suite: str
-    reject_code: str
-    message: str
-
-
-@dataclass(frozen=True)
-class ValidationResult:
-    """The number of expectations of each suite, by its name, and those that failed."""
-
-    expectation_counts: Mapping[str, int]
-    failures: Sequence[Failure]
 
 
 def validate(url: str, suites: Sequence[Suite], site: Path, title: str) -> ValidationResult:

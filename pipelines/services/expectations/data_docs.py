@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.services import console
 
 if TYPE_CHECKING:
-    from pipelines.services.expectations import ValidationResult
+    from pipelines.services.expectations.suites import ValidationResult
 
 _FOREIGN = re.compile(
     r"<script\b.*?</script>|<link\b[^>]*>|<img\b[^>]*>|<iframe\b.*?</iframe>|@font-face\s*{[^}]*}",
@@ -28,7 +28,7 @@ _NOTHING_LIVE = (
     '<meta http-equiv="Content-Security-Policy" '
     """content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">"""
 )
-_MARKS = {"check-circle": "✔", "times": "✘", "exclamation-triangle": "⚠"}
+_MARKS: Mapping[str, str] = {"check-circle": "✔", "times": "✘", "exclamation-triangle": "⚠"}
 
 
 def private(html: str) -> str:

@@ -20,9 +20,9 @@ def loaded() -> Any:
 class EarlyImport:
     """An import of Great Expectations (seconds) in a thread, so that it goes on while the database works.
 
-    Call ``wait`` before importing SQLAlchemy or another package that Great Expectations imports: two threads that
-    import parts of one package at once can block each other, and Python then fails the import. A fork waits by itself,
-    because the child would inherit import locks that nobody releases (``luigi --workers`` forks).
+    Call ``wait`` before importing a submodule of what Great Expectations imports too, such as SQLAlchemy or pandas: two
+    threads that import parts of one package can wait for each other, and Python then raises an ImportError. A fork
+    waits by itself, because the child would inherit import locks that nobody releases (``luigi --workers`` forks).
     """
 
     def __init__(self) -> None:

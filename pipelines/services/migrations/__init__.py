@@ -50,7 +50,7 @@ def head() -> str:
 @lru_cache
 def known() -> tuple[str, ...]:
     """All revisions of ``sql/migrations/``, oldest first."""
-    return tuple(sorted(path.name[:4] for path in FOLDER.iterdir()))
+    return tuple(sorted(path.name[:4] for path in FOLDER.glob("[0-9]*")))
 
 
 def revision(connection: Connection) -> str | None:

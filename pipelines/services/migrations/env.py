@@ -1,17 +1,17 @@
 """How Alembic applies the revisions, or prints them: executed by its commands, which the package calls."""
 
-from typing import Any
+from functools import partial
 
 from alembic import context
 
 from pipelines.services.migrations import run_file
 
 given = context.config.attributes
-options: dict[str, Any] = {"version_table": "schema_revision", "version_table_schema": "ops"}
+configure = partial(context.configure, version_table="schema_revision", version_table_schema="ops")
 if context.is_offline_mode():
-    context.configure(dialect_name="postgresql", literal_binds=True, **options)
+    configure(dialect_name="postgresql", literal_binds=True)
 else:
-    context.configure(connection=given["connection"], purge=given["from_base"], **options)
+    configure(connection=given["connection"], purge=given["from_base"])
 
 with context.begin_transaction():
     run_file("lock_schema")
