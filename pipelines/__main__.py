@@ -185,9 +185,7 @@ def why(options: argparse.Namespace) -> None:
 
 
 def _stages_named(name: str, day: date | None, options: list[str]) -> list[Stage[Any]]:
-    """The stages of a name, one per flow, with the options that a user typed for their root task."""
-    import luigi
-
+    """The stages of a name, one per flow that takes the options that a user typed for its root task."""
     from pipelines.core.stage import stages
 
     found = [each for each in stages() if each.stage == name]
@@ -195,21 +193,38 @@ def _stages_named(name: str, day: date | None, options: list[str]) -> list[Stage
         names = ", ".join(sorted({each.stage for each in stages()}))
         raise UsageError(f"{name} is no stage. Choose one of {names}.")
     tasks: list[Stage[Any]] = []
+    refused: list[UsageError] = []
     for kind in found:
-        known = dict(kind.get_params())
-        given: dict[str, Any] = {"date": day}
-        words = list(options)
-        while words:
-            option = words.pop(0)
-            parameter = known.get(option.removeprefix("--").replace("-", "_"))
-            if not option.startswith("--") or parameter is None:
-                raise UsageError(f"{option} is no option of {name}, which takes {_options_of(known)}.")
-            is_flag = isinstance(parameter, luigi.BoolParameter)
-            if not is_flag and not words:
-                raise UsageError(f"{option}: its value is missing.")
-            given[option.removeprefix("--").replace("-", "_")] = True if is_flag else parameter.parse(words.pop(0))
-        tasks.append(kind(**given))
+        try:
+            given = _options_given(name, dict(kind.get_params()), list(options))
+        except UsageError as error:
+            refused.append(error)
+        else:
+            tasks.append(kind(**{"date": day, **given}))
+    if not tasks:
+        raise refused[0]
     return tasks
+
+
+def _options_given(name: str, known: dict[str, Any], words: list[str]) -> dict[str, Any]:
+    """The values of options, by the names of their parameters.
+
+    Raises:
+        UsageError: there is no such option, or its value is missing or wrong.
+    """
+    import luigi
+
+    given: dict[str, Any] = {}
+    while words:
+        option = words.pop(0)
+        parameter = known.get(option.removeprefix("--").replace("-", "_"))
+        if not option.startswith("--") or parameter is None:
+            raise UsageError(f"{option} is no option of {name}, which takes {_options_of(known)}.")
+        is_flag = isinstance(parameter, luigi.BoolParameter)
+        if not is_flag and not words:
+            raise UsageError(f"{option}: its value is missing.")
+        given[option.removeprefix("--").replace("-", "_")] = True if is_flag else parameter.parse(words.pop(0))
+    return given
 
 
 def _options_of(parameters: dict[str, Any]) -> str:

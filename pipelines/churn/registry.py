@@ -203,6 +203,8 @@ class Version:
 
 def versions(model: str) -> list[Version]:
     """All versions of a model, newest first."""
+    if not tracking.is_there():
+        return []
     client = tracking.client()
     aliases = {alias: tracking.version_of(model, alias) for alias in (PRODUCTION, PREVIOUS)}
     found: list[ModelVersion] = sorted(

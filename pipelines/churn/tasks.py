@@ -785,11 +785,6 @@ class Churn(ChurnTask, Root):
     def stages(self) -> list[Stage[Any]]:
         return list(dict.fromkeys(stage for root in self.roots() for stage in root.stages()))
 
-    def run(self) -> Any:
-        for root in self.roots():
-            yield root.requires()
-        super().run()
-
     def report(self) -> None:
         from pipelines.churn.report import show_life
 

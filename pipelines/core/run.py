@@ -115,6 +115,20 @@ class Run:
             session.reader = self.environment.reader(ledger.session_name(self.id))
         return session.reader
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection | None]:
+        """The connection to ask by, which sees one state of the database meanwhile: another run may be at work.
+
+        A run that has begun sees it as it is: it holds the flow's lock.
+        """
+        connection = self.reader()
+        if connection is None or self.has_begun:
+            yield connection
+            return
+        with connection.transaction():
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            yield connection
+
     def code_of(self, entry: str, entries: Sequence[str]) -> code_version.CodeVersion:
         """The code version of a work function as the files were when this run first asked.
 
@@ -176,6 +190,7 @@ class Run:
         self.open()
         self._lock()
         session.locked = True
+        ledger.mark_lost(self.connection, self.flow, self.id)  # the lock was that of a killed run until it was noticed
         self.pins = {
             f"{row['stage']} {row['key']}": row["source_versions"]
             for row in ledger.pinned_by(session.main or self.connection, self.id, self.engine)

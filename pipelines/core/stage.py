@@ -13,7 +13,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, get_args
 
@@ -252,8 +252,7 @@ class Stage(FlowTask, Generic[R]):
             PipelineError: it cannot be known.
         """
         run = self.flow_run
-        with run.environment.explained(self.stage):
-            connection = run.reader()
+        with run.environment.explained(self.stage), run.snapshot() as connection:
             if connection is None or not self.is_fresh():
                 return False
             return not self.should_run() or self.exists(connection)
@@ -409,14 +408,21 @@ class Root(FlowTask):
         """The stages of this run, first to last."""
         raise NotImplementedError
 
+    def roots(self) -> Sequence[Goal]:
+        """The roots that this one runs one after the other, where what follows is known only then."""
+        return []
+
     def run(self) -> Any:
         run = self.flow_run
         with self.reported(), ending_failed(run):
+            for root in self.roots():
+                run_stale(root.requires())
             run.open()
             noted = {(row["stage"], row["key"]) for row in ledger_of(run)}
             with run.connection.transaction():
                 for stage in self.stages():
                     if stage.should_run() and (stage.stage, stage.key) not in noted:
+                        noted.add((stage.stage, stage.key))  # two roots may lead through one stage
                         run.note_stage(stage.stage, stage.key, "skipped")
             if not self.quiet:
                 self.report()
@@ -438,6 +444,18 @@ class Goal(Root):
 
     def stages(self) -> list[Stage[Any]]:
         return self.requires().line()
+
+
+def run_stale(stage: Stage[Any]) -> None:
+    """Runs a stage and what comes before it, where they are stale, in this process and as parts of its run.
+
+    Luigi does the same with tasks that ``run`` yields. But with ``--workers`` it makes them anew, in another process
+    than the one that knows the run: they would be parts of another run.
+    """
+    if not stage.complete():
+        for before in stage.requires():
+            run_stale(before)
+        stage.run()
 
 
 def ledger_of(run: Run) -> list[dict[str, Any]]:

@@ -333,7 +333,7 @@ class CryptoBackfill(CryptoTask, Root):
     def requires(self) -> list[Stage[Any]]:
         return [self.sibling(RawHistory, window_days=1)] if self.source else []
 
-    def months(self) -> list[CryptoMerge]:
+    def roots(self) -> list[CryptoMerge]:
         """One step per month of raw history."""
         from pipelines.crypto.window import months
 
@@ -345,14 +345,9 @@ class CryptoBackfill(CryptoTask, Root):
         ]
 
     def stages(self) -> list[Stage[Any]]:
-        return [*self.requires(), *(stage for month in self.months() for stage in month.stages())]
-
-    def run(self) -> Any:
-        for month in self.months():
-            yield month.requires()
-        super().run()
+        return [*self.requires(), *(stage for month in self.roots() for stage in month.stages())]
 
     def report(self) -> None:
         from pipelines.crypto.report import show_backfill
 
-        show_backfill(self.flow_run.connection, [(month.date, month.summary()) for month in self.months()], self.date)
+        show_backfill(self.flow_run.connection, [(month.date, month.summary()) for month in self.roots()], self.date)

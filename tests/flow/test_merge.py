@@ -118,7 +118,7 @@ def test_backfill_takes_only_months_that_hold_rows(database: Connection) -> None
     days = ("31/1/0001", "1/2/0001", "29/2/1600", "1/12/2022", "31/12/2022", "1/1/2023", "2/1/2023", "31/2/2020")
     insert_rows(database, *[row for user, day in enumerate(days) for row in purchases(user, day=day)])
     task = CryptoBackfill(date=date(2023, 1, 1), on_invalid="halt")
-    assert [str(month.date) for month in task.months()] == [
+    assert [str(month.date) for month in task.roots()] == [
         "0001-01-31", "0001-02-28", "1600-02-29", "2022-12-31", "2023-01-01",
     ]  # fmt: skip
 

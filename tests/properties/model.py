@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 Key = tuple[str, int, date, str]
+STAGES = ("build_events_candidate", "ge_validate_raw", "ge_validate_candidate", "merge_to_prod")
+BUILD, VALIDATE_RAW, VALIDATE_CANDIDATE, MERGE = STAGES
 VALUE = Decimal("0.00000001")  # the scale of purchase_value
 
 
@@ -32,6 +35,40 @@ class Event(NamedTuple):
     units: Decimal
     value: Decimal
     active: bool
+
+
+class Options(NamedTuple):
+    """What a user types for a run."""
+
+    run_date: date
+    window_days: int
+    on_invalid: str
+    allow_mass_deactivation: bool
+
+    @property
+    def key(self) -> str:
+        return f"{self.run_date}, {self.window_days} days"
+
+    @property
+    def start(self) -> date:
+        return self.run_date - timedelta(days=self.window_days - 1)
+
+
+class World(NamedTuple):
+    """What decides a run besides its options: raw history, the calendar, and the settings."""
+
+    raw: dict[int, Raw]
+    today: date
+    sites: tuple[str, ...]
+    types: tuple[str, ...]
+    max_reject_share: float
+
+
+class Left(NamedTuple):
+    """A materialization: what it was made from, and the snapshot that it describes."""
+
+    made_from: Any
+    snapshot: int
 
 
 def day_of(text: str | None) -> date | None:
@@ -71,6 +108,62 @@ class Model:
 
     production: dict[Key, Event] = field(default_factory=dict)
     quarantined: dict[int, Raw] = field(default_factory=dict)  # by ingest_id, as it was then
+    changes: Counter[date | None] = field(default_factory=Counter)  # of raw history, by day
+    left: dict[tuple[str, str], Left] = field(default_factory=dict)  # by stage and key
+    snapshots: int = 0  # the newest one is in staging
+
+    # Which stages run ------------------------------------------------------------------------------------------------
+
+    def touch(self, row: Raw) -> None:
+        """A row of raw history came, changed, or went."""
+        self.changes[day_of(row.purchase_date)] += 1
+
+    def made_from(self, stage: str, options: Options, world: World) -> Any:
+        """What decides the result of a stage, as it is now."""
+        if stage == BUILD:
+            last = max(world.today, options.run_date)
+            return frozenset(
+                (day, count) for day, count in self.changes.items()
+                if day is None or day > last or options.start <= day <= options.run_date
+            )  # fmt: skip
+        upstream = self.made_from(STAGES[STAGES.index(stage) - 1], options, world)
+        if stage == MERGE:
+            return upstream
+        share = world.max_reject_share if options.on_invalid == "quarantine" else None
+        return upstream, world.sites, options.on_invalid, share
+
+    def is_current(self, stage: str, options: Options, world: World) -> bool:
+        """Whether a stage and all before it were made from what is there now, and what it made is still there."""
+        for each in STAGES[: STAGES.index(stage) + 1]:
+            left = self.left.get((each, options.key))
+            if left is None or left.made_from != self.made_from(each, options, world):
+                return False
+        return stage == MERGE or self.left[stage, options.key].snapshot == self.snapshots
+
+    def run(self, options: Options, world: World) -> Iterator[tuple[str, str]]:
+        """Each stage that a run does not skip, and how it ends; the model has changed when it is given."""
+        current = [stage for stage in STAGES if self.is_current(stage, options, world)]
+        judged = self.judged(world.raw, options.run_date, options.window_days, world.today)
+        bad = self.verdicts(judged, world.today, world.sites, world.types)
+        for stage in STAGES[STAGES.index(current[-1]) + 1 :] if current else STAGES:
+            if stage == BUILD:
+                self.snapshots += 1
+            if stage == VALIDATE_RAW:
+                if bad and (options.on_invalid == "halt" or len(bad) >= world.max_reject_share * len(judged)):
+                    self.left.pop((stage, options.key), None)
+                    yield stage, "refused"
+                    return
+                self.quarantined |= {ingest_id: judged[ingest_id] for ingest_id in bad}
+            if stage == MERGE:
+                after, deactivated, active = self.merged(judged, bad, options.run_date, options.window_days)
+                if not options.allow_mass_deactivation and deactivated > 0.5 * active:
+                    yield stage, "refused"
+                    return
+                self.production = after
+            self.left[stage, options.key] = Left(self.made_from(stage, options, world), self.snapshots)
+            yield stage, "ran"
+
+    # What they do ----------------------------------------------------------------------------------------------------
 
     def judged(self, raw: dict[int, Raw], run_date: date, days: int, today: date) -> dict[int, Raw]:
         """The rows that a run judges."""
