@@ -125,8 +125,6 @@ def server() -> Iterator[Server]:
         os.environ["STATE_DIR"] = folder
         from pipelines.services import warehouse
 
-        warehouse.connection()
-        warehouse.close()
         try:
             yield Server(warehouse.dsn(), Path(folder))
         finally:

@@ -83,8 +83,9 @@ def compare_counts() -> None:
     from pipelines.services import expectations, warehouse
 
     gx = expectations.loaded()
-    warehouse.connection().execute(ROWS)
-    warehouse.connection().execute("ANALYZE public.key_examples")
+    with warehouse.connect() as connection:
+        connection.execute(ROWS)
+        connection.execute("ANALYZE public.key_examples")
     source = gx.get_context(mode="ephemeral").data_sources.add_sql("keys", connection_string=warehouse.sqlalchemy_url())
     rows = source.add_table_asset("keys", table_name="key_examples").add_batch_definition_whole_table("all")
     key = gx.expectations.ExpectCompoundColumnsToBeUnique(
@@ -103,7 +104,6 @@ def compare_counts() -> None:
             if turn:
                 times[is_patched].append(time.monotonic() - started)
     source.get_engine().dispose()
-    warehouse.close()
     show("count_rows_by_key", times[True], times[False])
 
 

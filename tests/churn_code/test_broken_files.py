@@ -278,7 +278,7 @@ USERS = "CUS_CUST_ID_BUY,GENDER,RANGO_EDAD,TARJETAS,ESTADO\n"
 def test_seed_keeps_any_text(database: Connection, tmp_path: Path) -> None:  # noqa: ARG001
     lines = [f"{number},F,30,{text},x\n" for number, text in enumerate(ANYTHING)]
     root = write_files(tmp_path, demograficos=(USERS + "".join(lines)).encode())
-    with warehouse.transaction() as tx:
+    with warehouse.migrated() as tx, tx.transaction():
         seed.seed(tx, root)
         rows = tx.execute("SELECT tarjetas FROM raw.demograficos ORDER BY cus_cust_id_buy").fetchall()
         raise Rollback  # the other tests find the tables as they were
@@ -287,5 +287,6 @@ def test_seed_keeps_any_text(database: Connection, tmp_path: Path) -> None:  # n
 
 def test_seed_names_the_line_of_a_nul_byte(database: Connection, tmp_path: Path) -> None:  # noqa: ARG001
     root = write_files(tmp_path, demograficos=f"{USERS}1,F,30,x,y\n2,F,30,a\0b,z\n".encode())
-    with pytest.raises(BadFile, match=r"DEMOGRAFICOS\.csv, line 3: holds a NUL byte"), warehouse.transaction() as tx:
+    said = r"DEMOGRAFICOS\.csv, line 3: holds a NUL byte"
+    with warehouse.migrated() as tx, pytest.raises(BadFile, match=said), tx.transaction():
         seed.seed(tx, root)

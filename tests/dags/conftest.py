@@ -25,8 +25,8 @@ airflow_home.write_config(airflow_home.path())
 @pytest.fixture(scope="session")
 def dags(state: Path) -> Iterator[Dags]:
     """The DAGs, run in this process on PostgreSQL: metadata in a database of its own."""
-    warehouse.connection().execute("CREATE DATABASE airflow")
-    warehouse.close()  # the tasks connect to another one
+    with warehouse.connect() as connection:
+        connection.execute("CREATE DATABASE airflow")
     parts = conninfo.conninfo_to_dict(warehouse.dsn())
     for way in ("SQL_ALCHEMY_CONN", "SQL_ALCHEMY_CONN_ASYNC"):
         os.environ[f"AIRFLOW__DATABASE__{way}"] = f"postgresql+psycopg://{parts['user']}@/airflow?host={parts['host']}"
