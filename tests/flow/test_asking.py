@@ -13,11 +13,14 @@ from threading import enumerate as threads
 import luigi
 import psycopg
 import pytest
+from luigi.scheduler import Scheduler
 from luigi.task_register import Register
+from luigi.worker import Worker
 from psycopg import conninfo
 from psycopg.rows import dict_row
 
 from pipelines import CryptoMerge
+from pipelines.core import ledger
 from pipelines.core.errors import NewerResult
 from pipelines.core.stage import Stage
 from pipelines.core.statements import ROOT
@@ -241,6 +244,31 @@ def test_a_result_that_cannot_be_read_is_stale(database: Connection, stage: str,
     assert did[stage] == "ran"
     assert {did[before] for before in STAGES[: STAGES.index(stage)]} <= {"skipped"}
     assert is_complete()
+
+
+# What happens between the question and the run ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "did"),
+    [
+        ("TRUNCATE prod.bt_crypto_events", dict.fromkeys(STAGES, "ran")),  # staging is needed, and was overwritten
+        ("SELECT", dict.fromkeys(STAGES, "skipped")),  # nothing is to do, and staging is not needed
+    ],
+)
+def test_a_run_goes_on_where_another_one_was_faster(database: Connection, change: str, did: dict[str, str]) -> None:
+    insert_rows(database, *GOOD)
+    assert run()
+    database.execute(change)
+    task = root()
+    run_id = task.flow_run.id
+    with Worker(scheduler=Scheduler(), worker_processes=1) as worker:
+        assert worker.add(task)
+        Register.clear_instance_cache()
+        other = CryptoMerge(date=DAY.replace(day=2), no_top_up=True, quiet=True)
+        assert luigi.build([other], local_scheduler=True, log_level="CRITICAL")
+        assert worker.run()
+    assert {row["stage"]: row["outcome"] for row in ledger.stages_of(database, run_id)} == did
 
 
 # What arrives during a run ------------------------------------------------------------------------------------------

@@ -230,3 +230,18 @@ def test_why_of_a_name_that_both_flows_have(command: Command) -> None:
 )
 def test_why_refuses_what_it_does_not_know(command: Command, arguments: tuple[str, ...], shown: str) -> None:
     assert shown in command("why", *arguments, code=2)
+
+
+# Commands that are runs -------------------------------------------------------------------------------------------
+
+
+def test_a_command_that_writes_is_a_run_of_its_own(
+    database: Connection, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    set_settings(monkeypatch, MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'none.db'}")
+    shown = command("models", "rollback", "churn-model", code=20)
+    [run] = rows_of(database, "ops.runs")
+    assert (run["flow"], run["root_task"], run["engine"]) == ("churn", "models rollback", "python")
+    assert run["parameters"] == {"model": "churn-model"}
+    assert (run["outcome"], run["exit_code"]) == ("refused", 20)
+    assert run["error"] in shown
