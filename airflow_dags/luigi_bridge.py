@@ -173,6 +173,8 @@ class StageOperator(BaseOperator):
             if _was_cleared(context, self.retries or 0):
                 stage.forget(run.connection)
             ran = _execute(stage)
+            if not ran:
+                self.log.info("Nothing to do: %s was done for %s on its inputs as they are.", stage.stage, stage.key)
             facts = {"stage": stage.stage, "key": stage.key, "ran": ran, **_facts(stage)}
             self.log.info("%s", ", ".join(f"{name}: {value}" for name, value in facts.items()))
             for asset in self.outlets:
