@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -101,37 +102,56 @@ def test_a_setting_concerns_its_stages_and_those_after_them(lived: World, settin
 
 
 @pytest.mark.parametrize(
-    ("file", "expected"),
+    ("edited", "expected"),
     [
         ("sql/churn/users.sql", {*TRAINING, "skip_promotion", *DRIFT, *WEEKLY}),
-        ("pipelines/churn/cleaning.py", {*TRAINING, "skip_promotion", *DRIFT, *WEEKLY}),
+        ("pipelines/churn/cleaning.py:clean", {*TRAINING, "skip_promotion", *DRIFT, *WEEKLY}),
         ("sql/churn/features.sql", {"feature_engineering", *BRANCHES, *DRIFT, *WEEKLY}),
         ("sql/churn/label_training.sql", {"feature_engineering", *BRANCHES}),
-        ("pipelines/churn/training.py", {*BRANCHES}),
-        ("pipelines/churn/linear_model.py", {*BRANCHES}),
-        ("pipelines/churn/registry.py", {*BRANCHES[2:], "promote_logreg"}),
-        ("pipelines/churn/drift.py", {*BRANCHES, *DRIFT[1:]}),
+        ("pipelines/churn/training.py:dataset", {"feature_engineering", *BRANCHES}),
+        ("pipelines/churn/training.py:fit", {*BRANCHES}),
+        ("pipelines/churn/training.py:metrics", {*BRANCHES, *LOGREG}),
+        ("pipelines/churn/linear_model.py:probabilities", {*BRANCHES}),
+        ("pipelines/churn/registry.py:decide", {*BRANCHES[2:], "promote_logreg"}),
+        ("pipelines/churn/drift.py:compare", {*BRANCHES, *DRIFT[1:]}),
         ("sql/churn/note_drift.sql", {*DRIFT[2:]}),
         ("sql/churn/label_weekly.sql", {*WEEKLY}),
-        ("pipelines/churn/logreg.py", {*LOGREG}),
+        ("sql/churn/read_features.sql", {*LOGREG, "score_cohort"}),
+        ("pipelines/churn/logreg.py:fit", {*LOGREG}),
         ("sql/churn/copy_scores.sql", {"score_cohort"}),
-        ("pipelines/churn/report.py", set()),
-        ("pipelines/churn/watchdog.py", set()),
+        ("pipelines/churn/report.py:show_run", set()),
+        ("pipelines/churn/watchdog.py:changes", set()),
         ("sql/crypto/upsert.sql", set()),
     ],
 )
-def test_an_edited_file_concerns_its_stages_and_those_after_them(
-    lived: World, tmp_path: Path, file: str, expected: set[str]
+def test_an_edited_function_or_statement_concerns_its_stages_and_those_after_them(
+    lived: World, tmp_path: Path, edited: str, expected: set[str]
 ) -> None:
     for name in ("pipelines", "sql"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    with (tmp_path / file).open("a", encoding="utf-8") as edited:
-        edited.write("\n-- edited\n" if file.endswith(".sql") else "\n# edited\n")
+    file, _, function = edited.partition(":")
+    path = tmp_path / file
     lived.code = tmp_path
     try:
+        with path.open("a", encoding="utf-8") as appended:
+            appended.write("\n-- edited\n" if file.endswith(".sql") else "\n# edited\n")
+        assert stale(lived) == set(), "a comment decides nothing"
+        path.write_text(changed(path.read_text(encoding="utf-8"), function), encoding="utf-8")
         assert stale(lived) == expected
     finally:
         lived.code = ROOT
+
+
+def changed(text: str, function: str) -> str:
+    """The text of a file with one more statement: in a function, or at the end of SQL."""
+    if not function:
+        return f"{text}\nSELECT 1;\n"
+    (definition,) = (
+        each for each in ast.walk(ast.parse(text)) if isinstance(each, ast.FunctionDef) and each.name == function
+    )
+    first, lines = definition.body[1 if ast.get_docstring(definition) else 0], text.splitlines()
+    lines.insert(first.lineno - 1, " " * first.col_offset + "edited = 1")
+    return "\n".join(lines) + "\n"
 
 
 def test_another_date_is_another_training_of_the_same_clean_files(lived: World) -> None:
