@@ -210,7 +210,7 @@ def shap(root: Path, folder: Path, turns: Turns) -> None:
         data.filter(pyarrow.compute.equal(data["holdout"], part)).select(names).to_pandas() for part in (False, True)
     ]
     turns.take({
-        "ours": lambda: explain.explain(learnt.sum(), *ours, folder / "explained"),
+        "ours": lambda: explain.explain(learnt.as_sum(), *ours, folder / "explained"),
         "shap": lambda: others.shap_picture(model, seen, holdout, names, folder / "shap.png"),
     })  # fmt: skip
     found = turns.results["shap"]

@@ -129,7 +129,7 @@ def _train_and_log(
         training.plot(labels, probabilities, folder / "plots")
         from pipelines.churn import explain
 
-        explain.explain(learnt.sum(), _numbers(seen), _numbers(holdout), folder / explain.FOLDER)
+        explain.explain(learnt.as_sum(), _numbers(seen), _numbers(holdout), folder / explain.FOLDER)
         recent = later.result()
         with _run(experiment, f"churn {dataset.snapshot}", fingerprint, hashes) as run_id:
             mlflow.log_params({

@@ -106,7 +106,7 @@ class Learnt:
 
         return probabilities(values, np.array(self.weights), self.intercept)
 
-    def sum(self) -> Sum:
+    def as_sum(self) -> Sum:
         """What it adds up."""
         from pipelines.churn.contributions import of_linear_model
 
