@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
 
 from pipelines.core import code_version, ledger
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Connection = psycopg.Connection[dict[str, Any]]
 
 Versions = dict[str, Any]
+T = TypeVar("T")
 
 
 class Environment(Protocol):
@@ -96,6 +97,7 @@ class Run:
         self.pins: dict[str, Versions] = {}
         self.has_ended = False
         self._sources = code_version.Code(ROOT)
+        self._answers: dict[Hashable, Any] | None = None
         self._code: dict[str, code_version.CodeVersion] = {}
         self._sessions: dict[int, _Session] = {}  # by process: `luigi --workers` forks
 
@@ -121,13 +123,29 @@ class Run:
 
         A run that has begun sees it as it is: it holds the flow's lock.
         """
-        connection = self.reader()
-        if connection is None or self.has_begun:
-            yield connection
+        if self._answers is not None:  # within another question
+            yield self.reader()
             return
-        with connection.transaction():
-            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            yield connection
+        connection = self.reader()
+        self._answers = {}
+        try:
+            if connection is None or self.has_begun:
+                yield connection
+                return
+            with connection.transaction():
+                connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                yield connection
+        finally:
+            self._answers = None
+
+    def once(self, question: Hashable, answer: Callable[[], T]) -> T:
+        """The answer to a question that a snapshot asks again and again, read once; outside of one, read afresh."""
+        if self._answers is None:
+            return answer()
+        if question not in self._answers:
+            self._answers[question] = answer()
+        found: T = self._answers[question]
+        return found
 
     def code_of(self, entry: str, entries: Sequence[str]) -> code_version.CodeVersion:
         """The code version of a work function as the files were when this run first asked.
@@ -165,14 +183,15 @@ class Run:
         if session.reader is not None:
             session.reader.close()
             session.reader = None
-        if self.engine.name == "airflow":
-            self._resume(main)
-        ledger.open_run(
-            main, self.id, self.flow, self.root_task, self.parameters, self.run_date, self.engine,
-            self.environment.project_version(),
-        )  # fmt: skip
-        ledger.mark_lost(main, self.flow, self.id)
-        ledger.prune(main, datetime.now(UTC) - timedelta(days=self.environment.history_days()))
+        with self.environment.explained(self.root_task):
+            if self.engine.name == "airflow":
+                self._resume(main)
+            ledger.open_run(
+                main, self.id, self.flow, self.root_task, self.parameters, self.run_date, self.engine,
+                self.environment.project_version(),
+            )  # fmt: skip
+            ledger.mark_lost(main, self.flow, self.id)
+            ledger.prune(main, datetime.now(UTC) - timedelta(days=self.environment.history_days()))
         if self._code:
             code_version.write_cache(ROOT, sorted(self._code), self.environment.code_cache(), self._sources)
 
@@ -188,13 +207,15 @@ class Run:
         if session.main is not None and not session.main.closed and session.locked:
             return
         self.open()
-        self._lock()
-        session.locked = True
-        ledger.mark_lost(self.connection, self.flow, self.id)  # the lock was that of a killed run until it was noticed
-        self.pins = {
-            f"{row['stage']} {row['key']}": row["source_versions"]
-            for row in ledger.pinned_by(session.main or self.connection, self.id, self.engine)
-        }
+        with self.environment.explained(self.root_task):
+            self._lock()
+            session.locked = True
+            # The lock may have been that of a killed run, whose session the server had not noticed to be gone.
+            ledger.mark_lost(self.connection, self.flow, self.id)
+            self.pins = {
+                f"{row['stage']} {row['key']}": row["source_versions"]
+                for row in ledger.pinned_by(self.connection, self.id, self.engine)
+            }
 
     @contextmanager
     def transaction(self, lock: str | None = None) -> Iterator[Connection]:
@@ -244,7 +265,7 @@ class Run:
 
     def _lock(self) -> None:
         give_up = time.monotonic() + self.environment.lock_wait_seconds()
-        has_told = False
+        is_noted = False
         while not self._take_lock():
             holder = self.connection.execute(query("core/lock_holder"), {"flow": self.flow}).fetchone()
             who = holder["who"] if holder else "another run"
@@ -255,9 +276,9 @@ class Run:
                     f"Another run of the {self.flow} flow is at work ({who}). "
                     "Let it end and try again, or raise LOCK_WAIT_SECONDS to wait longer."
                 )
-            if not has_told:
+            if not is_noted:
                 self.environment.note(f"another run of the {self.flow} flow is at work ({who}): waiting for it")
-                has_told = True
+                is_noted = True
             time.sleep(0.2)
 
     def _take_lock(self) -> bool:

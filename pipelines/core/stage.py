@@ -201,8 +201,10 @@ class Stage(FlowTask, Generic[R]):
 
     def materialization(self) -> Materialization[R] | None:
         """What the stage left; None where there is nothing, or nothing that can be read."""
-        connection = self.flow_run.reader()
-        return None if connection is None else results.read(connection, self.address, self.result_type)
+        run, address = self.flow_run, self.address
+        if (connection := run.reader()) is None:
+            return None
+        return run.once(address, lambda: results.read(connection, address, self.result_type))
 
     def result(self) -> R:
         """The result that the stage left.
@@ -234,7 +236,7 @@ class Stage(FlowTask, Generic[R]):
 
     def fingerprint(self) -> str:
         """The fingerprint that the materialization has if the stage ran on what is there now."""
-        return digest([self.stage, self.key, self.made_from()])
+        return self.flow_run.once(("fingerprint", id(self)), lambda: digest([self.stage, self.key, self.made_from()]))
 
     def is_fresh(self) -> bool:
         """Whether this stage and all before it were made from what is there now."""
@@ -479,8 +481,8 @@ def ending_failed(run: Run) -> Iterator[None]:
     except PipelineError as error:
         run.finish(error.outcome, error, error.exit_code)
         raise
-    except KeyboardInterrupt as error:
-        run.finish("failed", error, Interrupted.exit_code)
+    except KeyboardInterrupt:
+        run.finish("failed", Interrupted("Interrupted: Ctrl-C."), Interrupted.exit_code)
         raise
     except BaseException as error:
         run.finish("failed", error, PipelineError.exit_code)
