@@ -321,6 +321,8 @@ class Stage(FlowTask, Generic[R]):
                 seconds=time.monotonic() - started, error=str(error) or type(error).__name__,
                 source_versions=run.pins.get(self._pin) if refusal else None,
             )  # fmt: skip
+            if isinstance(error, PipelineError):
+                error.exit_code = PipelineError.exit_code  # a task that had begun has failed, whatever its cause
             raise
 
     def do(self, tx: Connection) -> R | Refusal:

@@ -66,7 +66,7 @@ def test_a_production_that_cannot_be_read_just_now_is_not_replaced(world: World)
     """A share that is away for a minute is no reason to promote what is worse."""
     model, aside = world.logged("2"), world.folder / "aside"
     model.rename(aside)
-    refused = world.luigi("ChurnTraining", "--date", DATE, code=35, CHURN_REG_PARAMS="0.02")
+    refused = world.luigi("ChurnTraining", "--date", DATE, code=30, CHURN_REG_PARAMS="0.02")
     assert refused.stages == LEARNING[:1]
     assert world.aliases() == {"production": "2", "previous": "1"}
     aside.rename(model)

@@ -210,9 +210,9 @@ def test_a_run_that_loses_its_session_is_recorded_by_another(database: Connectio
         process = start(*MERGE)
         wait_for(run_waits(database), process)
         end_sessions(database)
-        shown = ended(process, code=35)
+        shown = ended(process, code=30)
     run = last_run(database)
-    assert (run["outcome"], run["exit_code"]) == ("failed", 35)
+    assert (run["outcome"], run["exit_code"]) == ("failed", 30)
     assert "merge_to_prod was interrupted by PostgreSQL" in run["error"]
     assert run["error"].splitlines()[0] in shown
     assert stages(database, run) == [*each(STAGES[:3], "ran"), ("merge_to_prod", "failed")]
@@ -235,7 +235,7 @@ def test_a_run_that_cannot_come_back_to_the_server_is_lost(database: Connection,
         wait_for(run_waits(database), process)
         database.execute("ALTER ROLE careless NOLOGIN")
         end_sessions(database)
-        shown = ended(process, code=35)
+        shown = ended(process, code=30)
     unfinished = last_run(database)
     assert (unfinished["outcome"], unfinished["exit_code"]) == (None, None)
     assert "hush-hush" not in shown
@@ -254,9 +254,9 @@ def test_a_password_stays_out_of_the_ledger(database: Connection, login: str) ->
         process = start(*MERGE, POSTGRES_DSN=login)
         wait_for(run_waits(database), process)
         database.execute("ALTER ROLE careless NOLOGIN")
-    shown = ended(process, code=35)
+    shown = ended(process, code=30)
     run = last_run(database)
-    assert (run["outcome"], run["exit_code"]) == ("failed", 35)
+    assert (run["outcome"], run["exit_code"]) == ("failed", 30)
     assert "Great Expectations was interrupted by PostgreSQL" in run["error"]
     assert stages(database, run) == [("build_events_candidate", "ran"), ("ge_validate_raw", "failed")]
     everything = str(runs(database)) + str(rows_of(database, "ops.stage_runs"))
