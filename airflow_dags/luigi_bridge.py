@@ -207,14 +207,14 @@ class StageOperator(BaseOperator):
             stages = root.stages()
             yield run, stages, next(each for each in stages if each.stage == self.task_id)
         except PipelineError as error:
-            if error.time_may_mend and context["ti"].try_number <= context["ti"].max_tries:
+            if error.is_retryable and context["ti"].try_number <= context["ti"].max_tries:
                 raise
             if run:
                 run.finish(error.outcome, error, error.exit_code)
-            if error.time_may_mend:
+            if error.is_retryable:
                 raise
             raise AirflowFailException(str(error)) from None
-        except Exception as error:
+        except BaseException as error:  # Airflow's timeout is no Exception
             if run and context["ti"].try_number > context["ti"].max_tries:
                 run.finish("failed", error, PipelineError.exit_code)
             raise

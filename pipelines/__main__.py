@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from pipelines.core.errors import Interrupted, PipelineError, UsageError, WarehouseUnreachable
+from pipelines.core.errors import Interrupted, MissingInput, PipelineError, UsageError, WarehouseUnreachable
 from pipelines.services import console
 
 if TYPE_CHECKING:
@@ -132,7 +132,8 @@ def _show_run(connection: Connection, part: str) -> None:
     found = ledger.find_run(connection, part)
     if len(found) != 1:
         many = "more than one run has" if found else "no run has"
-        raise UsageError(f"{part!r}: {many} an id that begins or ends so. `python -m pipelines runs` lists them.")
+        kind = UsageError if found else MissingInput
+        raise kind(f"{part!r}: {many} an id that begins or ends so. `python -m pipelines runs` lists them.")
     run = found[0]
     started_by = run["engine"] + (f" ({run['dag_id']}, {run['dag_run_id']})" if run["dag_id"] else "")
     rows = [
@@ -181,7 +182,7 @@ def why(options: argparse.Namespace) -> None:
             continue
         columns = [("stage", "left"), ("what", "left"), ("which", "left"), ("was", "left"), ("is", "left")]
         rows = [(each.stage, each.kind, each.name, each.was, each.now) for each in found]
-        console.grid(f"{stage.stage} of {stage.flow} ({stage.key}) is stale: changed since it was made", columns, rows)
+        console.grid(f"{stage.stage} of {stage.flow} ({stage.key}) is stale", columns, rows)
 
 
 def _stages_named(name: str, day: date | None, options: list[str]) -> list[Stage[Any]]:

@@ -114,7 +114,7 @@ def read(store: Place, name: str, columns: list[str] | None = None) -> pyarrow.T
 class NoCohort(PipelineError):
     """Nobody paid in the days before a cutoff."""
 
-    time_may_mend = False
+    is_retryable = False
 
 
 def require_cohort(customers: int, cutoff: date, clean: CleanTables) -> None:

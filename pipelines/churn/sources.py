@@ -46,7 +46,7 @@ OUTCOMES = ("read", "missing", "unreadable", "rewritten")  # the digits of `prob
 class BadFile(PipelineError):
     """A file cannot be read as what it should be; nothing was made of it."""
 
-    time_may_mend = False
+    is_retryable = False
 
 
 @dataclass(frozen=True)

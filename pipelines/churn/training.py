@@ -29,7 +29,7 @@ MIN_ROWS = 50  # on each side of the holdout, and of each label
 class CannotTrain(PipelineError):
     """The data have too little in them to learn from."""
 
-    time_may_mend = False
+    is_retryable = False
 
 
 # The data ---------------------------------------------------------------------------------------------------------

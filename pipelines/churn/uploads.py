@@ -32,7 +32,7 @@ NUMBER = r"^[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?0*\d{1,2})?|(?i:inf|infinity))$"
 class UnusableFile(PipelineError):
     """A file that cannot be scored, as a whole."""
 
-    time_may_mend = False
+    is_retryable = False
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,19 @@ class PipelineError(Exception):
     """A foreseen failure: its message is shown without a traceback."""
 
     exit_code = 30  # task_failed
-    time_may_mend = True  # the same may work a little later, without anybody's help
+    is_retryable = True  # may succeed if tried again
 
     @property
     def outcome(self) -> str:
         """How the ledger calls a run that it ended: ``refused`` by us, or ``failed``."""
-        return "failed" if self.time_may_mend else "refused"
+        return "failed" if self.is_retryable else "refused"
 
 
 class UsageError(PipelineError):
     """An option or a setting is wrong."""
 
     exit_code = 2
-    time_may_mend = False
+    is_retryable = False
 
 
 class AlreadyRunning(PipelineError):
@@ -34,7 +34,7 @@ class MissingInput(PipelineError):
     """A file that was named is not there."""
 
     exit_code = 20
-    time_may_mend = False
+    is_retryable = False
 
 
 class WarehouseUnreachable(PipelineError):
@@ -47,26 +47,26 @@ class MigrationFailed(PipelineError):
     """A revision of the schema cannot be applied; the database is as it was."""
 
     exit_code = 35
-    time_may_mend = False
+    is_retryable = False
 
 
 class SchemaMismatch(PipelineError):
     """The schema of the database is newer than the code; or older, where it is only read."""
 
     exit_code = 35
-    time_may_mend = False
+    is_retryable = False
 
 
 class GateFailed(PipelineError):
     """Data broke a rule: production was not touched, the evidence is kept."""
 
-    time_may_mend = False
+    is_retryable = False
 
 
 class MassDeactivation(PipelineError):
     """A merge would deactivate more of production than is believable."""
 
-    time_may_mend = False
+    is_retryable = False
 
 
 class Interrupted(PipelineError):
@@ -79,13 +79,13 @@ class NewerResult(PipelineError):
     """A newer version of the code wrote what this one is to read."""
 
     exit_code = 35
-    time_may_mend = False
+    is_retryable = False
 
 
 class StaleUpstream(PipelineError):
     """What a stage reads was never made, or was made of other inputs."""
 
-    time_may_mend = False
+    is_retryable = False
 
 
 class Refusal:

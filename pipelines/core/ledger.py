@@ -1,4 +1,7 @@
-"""The ledger: every run (``ops.runs``) and what each of its stages did (``ops.stage_runs``). Rows are only added."""
+"""The ledger: every run (``ops.runs``) and what each of its stages did (``ops.stage_runs``).
+
+The end of a run is written once; nothing else of it changes.
+"""
 
 from __future__ import annotations
 

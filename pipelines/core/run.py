@@ -1,8 +1,8 @@
 """One execution of a flow: its id, clock, connections, lock, pinned source versions, and its entry in the ledger.
 
-Asking and working are apart. Before a run begins it only reads, through a connection that cannot write; ``begin``
-migrates the database, opens the ledger entry, and takes the flow's lock. Whoever starts a run makes it: the Luigi
-command (by its first task), Airflow's operator, the command line, a notebook. It is passed to the work.
+Before a run begins it only reads, through a connection that cannot write. ``open`` migrates the database and adds the
+run to the ledger; ``begin`` also takes the flow's lock. The caller makes the run: the Luigi command (by its first
+task), Airflow's operator, the command line, a notebook. It is passed to the work.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ class Run:
 
     @property
     def has_begun(self) -> bool:
-        """Whether this process works for the run, and may write."""
-        return self._session.main is not None
+        """Whether this process holds the flow's lock for the run, and may write."""
+        return self._session.locked
 
     def reader(self) -> Connection | None:
         """The connection to ask by: that of the work once it has begun; None where nothing is there to be read."""
@@ -118,7 +118,7 @@ class Run:
         return session.reader
 
     @contextmanager
-    def snapshot(self) -> Iterator[Connection | None]:
+    def consistent_reader(self) -> Iterator[Connection | None]:
         """The connection to ask by, which sees one state of the database meanwhile: another run may be at work.
 
         A run that has begun sees it as it is: it holds the flow's lock.
@@ -196,8 +196,8 @@ class Run:
             code_version.write_cache(ROOT, sorted(self._code), self.environment.code_cache(), self._sources)
 
     def begin(self) -> None:
-        """Opens the run and takes the flow's lock. What it saw of its sources counts from here on: what other processes
-        of the run have pinned (Airflow's tasks, `luigi --workers`), and nothing else.
+        """Opens the run and takes the flow's lock. Replaces ``pins`` with those that processes of the run have noted in
+        the ledger: Airflow's tasks, `luigi --workers`.
 
         Raises:
             AlreadyRunning: another run still held the lock after ``LOCK_WAIT_SECONDS``.
@@ -232,7 +232,11 @@ class Run:
             yield self.connection
 
     def note_stage(self, stage: str, key: str, outcome: str, **facts: Any) -> None:
-        """Adds to the ledger what a stage did, by a session of its own where that of the work is gone."""
+        """Adds to the ledger what a stage did, in the transaction that is open, if any: both commit, or neither."""
+        ledger.add_stage_run(self.connection, self.id, stage, key, outcome, **facts)
+
+    def note_failure(self, stage: str, key: str, outcome: str, **facts: Any) -> None:
+        """Adds to the ledger that a stage failed, by a session of its own where that of the work is gone."""
         if self._session.main is not None:
             self._record(lambda connection: ledger.add_stage_run(connection, self.id, stage, key, outcome, **facts))
 
@@ -258,7 +262,7 @@ class Run:
         return self._sessions.setdefault(os.getpid(), _Session())
 
     def _resume(self, main: Connection) -> None:
-        """Airflow runs the parts of a run in processes of their own: they share one entry, and what they pinned."""
+        """Joins the run that an earlier task of this DAG run opened, if any."""
         if found := ledger.open_run_of(main, self.engine):
             self.id, self.today = found["run_id"], self.environment.day_of(found["started_at"])
             main.execute(query("core/name_session"), {"name": ledger.session_name(self.id)})
@@ -285,8 +289,12 @@ class Run:
         row = self.connection.execute(query("core/try_lock"), {"flow": self.flow}).fetchone()
         return bool(row and row["locked"])
 
-    def _record(self, add: Any) -> None:
-        """Adds to the ledger; where even a new session cannot, the next run marks this one as lost."""
+    def _record(self, add: Callable[[Connection], None]) -> None:
+        """Adds to the ledger how the run or a stage ended, outside of any transaction.
+
+        By a session of its own where that of the work is gone. Where that fails too, a run stays without an end, and
+        the next run marks it as lost.
+        """
         import psycopg
 
         main = self._session.main

@@ -238,9 +238,9 @@ class Stage(FlowTask, Generic[R]):
         """The fingerprint that the materialization has if the stage ran on what is there now."""
         return self.flow_run.once(("fingerprint", id(self)), lambda: digest([self.stage, self.key, self.made_from()]))
 
-    def is_fresh(self) -> bool:
+    def has_current_fingerprints(self) -> bool:
         """Whether this stage and all before it were made from what is there now."""
-        if not all(stage.is_fresh() for stage in self.requires()):
+        if not all(stage.has_current_fingerprints() for stage in self.requires()):
             return False
         if not self.should_run():
             return True
@@ -254,8 +254,8 @@ class Stage(FlowTask, Generic[R]):
             PipelineError: it cannot be known.
         """
         run = self.flow_run
-        with run.environment.explained(self.stage), run.snapshot() as connection:
-            if connection is None or not self.is_fresh():
+        with run.environment.explained(self.stage), run.consistent_reader() as connection:
+            if connection is None or not self.has_current_fingerprints():
                 return False
             return not self.should_run() or self.exists(connection)
 
@@ -316,7 +316,7 @@ class Stage(FlowTask, Generic[R]):
                     raise outcome.error
                 show(results.encode(outcome))
         except BaseException as error:
-            run.note_stage(
+            run.note_failure(
                 self.stage, self.key, error.outcome if isinstance(error, PipelineError) else "failed",
                 seconds=time.monotonic() - started, error=str(error) or type(error).__name__,
                 source_versions=run.pins.get(self._pin) if refusal else None,
@@ -326,7 +326,10 @@ class Stage(FlowTask, Generic[R]):
             raise
 
     def do(self, tx: Connection) -> R | Refusal:
-        """Does the work within a transaction, and writes the materialization and the ledger there."""
+        """Does the work within a transaction, and writes the materialization and the ledger there.
+
+        Where the work refuses, its evidence commits and an earlier materialization is removed.
+        """
         run, started = self.flow_run, time.monotonic()
         run.pins[self._pin] = self.sources(run, tx)
         outcome = self.work(run, tx)
@@ -365,7 +368,7 @@ class Stage(FlowTask, Generic[R]):
         for before in self.requires():
             if before.is_current():
                 continue
-            if not before.is_fresh():
+            if not before.has_current_fingerprints():
                 raise StaleUpstream(
                     f"{before.stage} is not current for {before.key}, as this run saw its inputs: it has failed, was "
                     f"forgotten, or another run has done it since. Run {before.stage} and what follows again."

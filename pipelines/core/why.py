@@ -57,7 +57,9 @@ def _causes_of(stage: Stage[Any]) -> Iterator[Cause]:
         return
     left = stage.materialization()
     if left is None:
-        yield Cause(stage.stage, "materialization", stage.key, "", "there is none that this code can read")
+        yield Cause(
+            stage.stage, "materialization", stage.key, "", "never made, refused, forgotten, or of another shape"
+        )
         return
     if not left.made_from:
         yield Cause(

@@ -84,7 +84,7 @@ def fake_purchases(day: date, there: int, rows: int, sites: tuple[str, ...], typ
 class BadFile(PipelineError):
     """A file cannot be read as history; nothing of it was loaded."""
 
-    time_may_mend = False
+    is_retryable = False
 
 
 def sha256_of(path: Path) -> str:

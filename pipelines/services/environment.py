@@ -49,7 +49,7 @@ class Services:
     def explained(self, what: str) -> AbstractContextManager[None]:
         from pipelines.services import warehouse
 
-        return warehouse.plainly(what)
+        return warehouse.errors_explained(what)
 
     def code_cache(self) -> Path:
         return settings().home / "code_versions.json"

@@ -143,7 +143,7 @@ def reading() -> Iterator[Connection]:
 
 
 @contextmanager
-def plainly(stage: str) -> Iterator[None]:
+def errors_explained(stage: str) -> Iterator[None]:
     """Tell a failure of the server, or of the way to it, in plain words: what it interrupted was rolled back."""
     try:
         yield

@@ -183,7 +183,7 @@ COMMENT ON COLUMN ops.materializations.result_version IS 'Version of the form of
 COMMENT ON COLUMN ops.materializations.seconds IS 'How long the stage took.';
 COMMENT ON COLUMN ops.materializations.finished_at IS 'When the stage ended.';
 
-COMMENT ON TABLE ops.runs IS 'The ledger of runs: one row per run of a flow, never deleted by a run.';
+COMMENT ON TABLE ops.runs IS 'The ledger of runs: one row per run of a flow, kept for RUN_HISTORY_DAYS.';
 COMMENT ON COLUMN ops.runs.run_id IS 'Id of the run.';
 COMMENT ON COLUMN ops.runs.flow IS 'crypto or churn.';
 COMMENT ON COLUMN ops.runs.root_task IS 'The root task that was started, such as CryptoMerge.';

@@ -117,16 +117,16 @@ def test_an_answer_is_of_one_moment(database: Connection, monkeypatch: pytest.Mo
     """A gate that refuses takes its materialization away; who asks meanwhile may not see half of that."""
     insert_rows(database, *GOOD)
     assert run()
-    is_fresh = Stage.is_fresh
+    has_current_fingerprints = Stage.has_current_fingerprints
 
     def is_fresh_and_forgotten(stage: Stage[object]) -> bool:
-        answered = is_fresh(stage)
+        answered = has_current_fingerprints(stage)
         database.execute("DELETE FROM ops.materializations WHERE stage = %s", (stage.stage,))
         return answered
 
     gate = root().requires().requires()[0]
     with monkeypatch.context() as patch:
-        patch.setattr(Stage, "is_fresh", is_fresh_and_forgotten)
+        patch.setattr(Stage, "has_current_fingerprints", is_fresh_and_forgotten)
         assert gate.complete()
     assert not gate.complete()
     gate.flow_run.close()

@@ -150,6 +150,7 @@ def test_a_run_that_may_not_wait_is_refused(code: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "exit_code", "told", "left"),
     [
+        ("ops.stage_runs", 30, "another session holds a lock", ALL),
         ("prod.bt_crypto_events", 30, "merge_to_prod: another session holds a lock", ALL[3:]),
         ("raw.bt_crypto_transaction_history", 30, "build_events_candidate: another session holds a lock", ALL),
         ("ops.materializations", 30, "another session holds a lock", ALL),
@@ -170,6 +171,22 @@ def test_a_run_that_meets_a_locked_table_says_so(
     assert told in refused.stderr
     assert "Traceback" not in refused.stderr
     assert ran(code) == left
+
+
+def test_work_whose_entry_in_the_ledger_fails_is_rolled_back_and_says_so(code: Path, database: Connection) -> None:
+    from pipelines.services import warehouse
+
+    insert_rows(database, *GOOD)
+    with warehouse.connect() as other, other.transaction():
+        other.execute("LOCK TABLE ops.stage_runs IN SHARE MODE")  # who reads goes on, who writes waits
+        argv, env = command(code, "--no-top-up")
+        env["LOCK_WAIT_SECONDS"] = "0.2"
+        failed = subprocess.run(argv, cwd=code, env=env, capture_output=True, text=True, check=False)
+    assert failed.returncode == 30, failed.stderr
+    assert "build_events_candidate: another session holds a lock" in failed.stderr
+    assert "done in" not in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert ran(code) == ALL
 
 
 def test_a_refresh_of_history_during_a_run_does_not_look_like_an_outage(code: Path, database: Connection) -> None:

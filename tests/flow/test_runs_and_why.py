@@ -110,7 +110,7 @@ def test_a_run_is_shown_by_its_id_or_a_part_of_it(database: Connection, command:
     ]  # fmt: skip
 
     assert "more than one run has an id that begins or ends so" in command("runs", "show", first[:4], code=2)
-    assert "no run has an id that begins or ends so" in command("runs", "show", "nobody", code=2)
+    assert "no run has an id that begins or ends so" in command("runs", "show", "nobody", code=20)
 
 
 # why --------------------------------------------------------------------------------------------------------------
@@ -119,7 +119,8 @@ def test_a_run_is_shown_by_its_id_or_a_part_of_it(database: Connection, command:
 def test_why_before_the_first_run_and_after_it(database: Connection, command: Command) -> None:
     insert_rows(database, *GOOD)
     assert facts(command("why", "ge_validate_raw", *DATE, "--no-top-up")) == [
-        [stage, "materialization", KEY, "", "there is none that this code can read"] for stage in STAGES[:2]
+        [stage, "materialization", KEY, "", "never made, refused, forgotten, or of another shape"]
+        for stage in STAGES[:2]
     ]
     run_id = run(database)
     for stage in STAGES:

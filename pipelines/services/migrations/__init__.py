@@ -222,7 +222,7 @@ def is_current(connection: Connection) -> bool:
 
     Raises:
         MigrationFailed: the user may not read the revision.
-        UnknownRevision: the database is newer than the code.
+        SchemaMismatch: the database is newer than the code.
     """
     current = revision(connection)
     _refuse_newer(current)
