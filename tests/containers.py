@@ -34,7 +34,7 @@ class Stack:
         self.project, self.file = project, folder / ".env"
         for name in (*_template(), *map(str.upper, Settings.model_fields)):  # they would win over the file
             os.environ.pop(name, None)
-        os.environ |= {"COMPOSE_ENV_FILES": str(self.file), "COMPOSE_PROJECT_NAME": project}
+        os.environ |= {"COMPOSE_ENV_FILES": str(self.file), "COMPOSE_PROJECT_NAME": project, "PROJECT_VERSION": "tests"}
         os.environ["DATA_MAY_GO"] = "yes"  # those of a run that was killed
         (folder / "data").mkdir()
         chosen = {name: str(free_port()) for name in _template() if name.endswith("_PORT")}
