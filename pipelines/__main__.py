@@ -34,7 +34,7 @@ def _day(text: str) -> date:
 
 
 def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
 
@@ -216,13 +216,14 @@ def _options_given(name: str, known: dict[str, Any], words: list[str]) -> dict[s
     import luigi
 
     given: dict[str, Any] = {}
+    words = [part for word in words for part in (word.split("=", 1) if word.startswith("--") else [word])]
     while words:
         option = words.pop(0)
         parameter = known.get(option.removeprefix("--").replace("-", "_"))
         if not option.startswith("--") or parameter is None:
             raise UsageError(f"{option} is no option of {name}, which takes {_options_of(known)}.")
         is_flag = isinstance(parameter, luigi.BoolParameter)
-        if not is_flag and not words:
+        if not is_flag and not (words and words[0]):
             raise UsageError(f"{option}: its value is missing.")
         given[option.removeprefix("--").replace("-", "_")] = True if is_flag else parameter.parse(words.pop(0))
     return given
@@ -247,6 +248,8 @@ def forget(options: argparse.Namespace) -> None:
     from pipelines.crypto import repair
     from pipelines.services import warehouse
 
+    if not warehouse.is_made():
+        raise MissingInput(warehouse.NOTHING_YET)
     with warehouse.migrated() as connection:
         if options.date:
             repair.forget_date(connection, options.date)
@@ -258,6 +261,8 @@ def migrate(options: argparse.Namespace) -> None:
     """Apply the pending revisions of the schema, or print their SQL."""
     from pipelines.services import migrations, warehouse
 
+    if options.sql and not warehouse.is_made():
+        raise MissingInput("There is no database yet: the first run makes it, with its tables.")
     with warehouse.connect() as connection:
         before = migrations.revision(connection)
         if options.sql:
@@ -309,6 +314,8 @@ def models(options: argparse.Namespace) -> None:
     if not options.models_command:
         report.show_models()
         return
+    if options.model not in registry.MODELS:  # before a run of that name
+        raise UsageError(f"{options.model!r} is no model of ours: choose {' or '.join(registry.MODELS)}.")
     typed_for = tracking.version_of(options.model, registry.PRODUCTION)  # a training that is at work may replace it
     with churn_run("models rollback", model=options.model), tracking.plainly():
         production, previous = registry.rollback(options.model, typed_for)
@@ -332,6 +339,12 @@ def main() -> int:
             return psql([each for each in options.others if each != "--"])
         COMMANDS[options.command](options)
         return 0
+    except BrokenPipeError:  # who reads the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except UnicodeEncodeError:
+        console.error(UsageError("An argument holds bytes that are no text."))
+        return UsageError.exit_code
     except KeyboardInterrupt:
         console.error(PipelineError("Interrupted."))
         return Interrupted.exit_code

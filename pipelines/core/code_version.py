@@ -41,7 +41,7 @@ from pipelines.core.statements import tokens
 
 FOLLOWED = ("pipelines",)
 EXCLUDED = ("pipelines.core", "pipelines.services")
-PEOPLE = ("pipelines.services.console.",)
+PEOPLE = tuple(f"pipelines.services.console.{name}" for name in ("note", "result", "error", "table", "grid"))
 # Functions that load SQL by name: the position and the name of that argument.
 LOADERS: Mapping[str, tuple[int, str]] = {
     "pipelines.core.statements.query": (0, "name"),
@@ -1104,8 +1104,8 @@ class _Names:
                 return self.items(value, attribute)
             case ast.Call(func=ast.Name(id="sorted" | "tuple" | "list" | "set" | "frozenset"), args=[value]):
                 return self.items(value, of_dict)
-            case ast.Name() | ast.Attribute():
-                return self.named(node, lambda value: self.items(value, of_dict))
+            case ast.Name() | ast.Attribute():  # a list, set or dict that has a name may be changed elsewhere
+                return self.named(node, lambda value: None if is_mutable(value) else self.items(value, of_dict))
         return None
 
     def named(self, node: ast.Name | ast.Attribute, evaluate: Any) -> set[str] | None:
@@ -1122,16 +1122,8 @@ class _Names:
         if chain[0] in scope.imports:
             found = [self.closure.code.imported(origin, chain[1:]) for origin in scope.imports[chain[0]]]
             return self.constant([target for each in found for target in each], evaluate)
-        if len(chain) == 2 and chain[0] == scope.first and self.owner is not None:
-            start = self.closure.concrete
-            if start is None or self.owner not in self.closure.code.mro(start):
-                start = self.owner
-            for each in self.closure.code.mro(start):
-                if isinstance(each, Class) and each.has(chain[1]):
-                    return self.constant([Target("member", each, chain[1])], evaluate)
-            return None
         if len(chain) > 1:
-            return None
+            return None  # an attribute of an object may be given another value elsewhere
         return self.local(scope, chain[0], evaluate)
 
     def constant(self, found: Sequence[Target], evaluate: Any) -> set[str] | None:
@@ -1170,6 +1162,11 @@ class _Names:
                 return None
             texts |= found
         return texts
+
+
+def is_mutable(value: ast.expr) -> bool:
+    """Whether a value is a display whose items may be changed after it was given a name."""
+    return isinstance(value, ast.List | ast.Set | ast.Dict | ast.ListComp | ast.SetComp | ast.DictComp)
 
 
 def _default(arguments: ast.arguments, name: str) -> ast.expr | None:
@@ -1273,7 +1270,7 @@ def _records(code: Code, cache: Path) -> dict[str, Any]:
         content = json.loads(cache.read_bytes())
         records = content["records"] if content["made_by"] == _made_by(code) else {}
         return records if isinstance(records, dict) else {}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
 
 

@@ -269,7 +269,10 @@ def is_type_checking(test: ast.expr) -> bool:
 
 
 def is_main(test: ast.expr) -> bool:
-    return isinstance(test, ast.Compare) and isinstance(test.left, ast.Name) and test.left.id == "__name__"
+    match test:
+        case ast.Compare(left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value="__main__")]):
+            return True
+    return False
 
 
 def is_overload(node: Function) -> bool:
@@ -553,6 +556,10 @@ class Reader:
             arguments = self.called_by_name(chain[-1], node) or arguments
         if self.speaks(chain, node.func):
             self.texts([*arguments, *node.keywords])
+        elif self.in_text and not is_text(node):  # a call within a message may do more than compose a text
+            self.in_text = False
+            self.each([*arguments, *node.keywords])
+            self.in_text = True
         else:
             self.each([*arguments, *node.keywords])
 
@@ -597,7 +604,7 @@ class Reader:
         if self.in_text:
             for each in node.values:
                 if isinstance(each, ast.FormattedValue):
-                    self.unhashed(each)
+                    self.visit(each.value)
             return
         if isinstance(last, ast.Constant) and str(last.value).endswith((".sql", ".py")):
             self.scan.file_names.append(node)
@@ -605,8 +612,8 @@ class Reader:
 
     def operation(self, node: ast.BinOp) -> None:
         if self.in_text and is_text(node):
-            self.unhashed(node.left)
-            self.unhashed(node.right)
+            self.visit(node.left)
+            self.visit(node.right)
             return
         if (
             isinstance(node.op, ast.Add)

@@ -72,7 +72,7 @@ def encode(result: Any) -> dict[str, Any]:
     return encoded
 
 
-def decode(kind: type[R], stored: Mapping[str, Any]) -> R | None:
+def decode(kind: type[R], stored: object) -> R | None:
     """A stored result as its dataclass: fields that the class lacks are ignored.
 
     Returns:
@@ -80,6 +80,8 @@ def decode(kind: type[R], stored: Mapping[str, Any]) -> R | None:
     """
     from pydantic import ValidationError
 
+    if not isinstance(stored, Mapping):
+        return None
     try:
         result: R = _adapter(kind).validate_python(dict(stored))  # type: ignore[arg-type] # classes are hashable
     except ValidationError:
@@ -115,6 +117,7 @@ def read(connection: Connection, address: Address, kind: type[R]) -> Materializa
             f"{stored}; this code knows {version_of(kind)}). Update the code, then run again."
         )
     result = decode(kind, row.pop("result"))
+    row["made_from"] = row["made_from"] if isinstance(row["made_from"], Mapping) else {}
     return None if result is None else Materialization(result=result, **row)
 
 

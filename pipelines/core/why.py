@@ -42,6 +42,9 @@ def causes(stage: Stage[Any]) -> list[Cause]:
         PipelineError: it cannot be known.
     """
     found: list[Cause] = []
+    stage.check()
+    if stage.is_current():  # staging of a date before is overwritten, and its merge is current all the same
+        return []
     with stage.flow_run.environment.explained(stage.stage):
         for each in stage.line():
             found += _causes_of(each)
@@ -68,7 +71,9 @@ def _causes_of(stage: Stage[Any]) -> Iterator[Cause]:
         return
     now = stage.made_from()
     for part, kind in KINDS.items():
-        before: Mapping[str, Any] = left.made_from.get(part, {})
+        before = left.made_from.get(part)
+        if not isinstance(before, Mapping):
+            before = {}
         for name in sorted({*before, *now[part]}):
             if before.get(name) != now[part].get(name):
                 was, value = _text(before.get(name)), _text(now[part].get(name))

@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from configparser import ConfigParser
+from itertools import pairwise
 from types import TracebackType
+from typing import Any
 
 from pipelines.core.errors import Interrupted, PipelineError, UsageError
 from pipelines.core.statements import ROOT
@@ -30,8 +33,9 @@ def adopt(root_tasks: Sequence[str]) -> None:
     if any(isinstance(each, _ForeseenErrors) for each in log.filters):
         return
     log.addFilter(_ForeseenErrors())
-    if not luigi.configuration.get_config().has_option("core", "local_scheduler"):  # not typed in our root
-        luigi.configuration.add_config_path(str(ROOT / "luigi.cfg"))
+    _complete(luigi.configuration.get_config())
+    if empty := next((each for each in _empty_options(sys.argv[1:])), None):  # Luigi would take it for not given
+        raise _exit(UsageError(f"{empty} is empty: give it a value, or leave the option out."))
 
     def end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         """Ends the command by an exception that nobody has caught."""
@@ -48,6 +52,25 @@ def adopt(root_tasks: Sequence[str]) -> None:
         sys.__excepthook__(kind, error, trace)
 
     sys.excepthook = end
+
+
+def _complete(config: Any) -> None:
+    """Adds the options of our luigi.cfg that the configuration lacks: exit codes, say."""
+    ours = ConfigParser()
+    ours.read(ROOT / "luigi.cfg", "utf-8")
+    for section in ours.sections():
+        for option, value in ours.items(section):
+            if not config.has_option(section, option):
+                config.set(section, option, value)
+
+
+def _empty_options(arguments: Sequence[str]) -> Iterator[str]:
+    """The options whose value is an empty text: of a shell variable that is not set, say."""
+    for option, value in pairwise([*arguments, "-"]):
+        if option.startswith("--") and value == "":
+            yield option
+        elif option.startswith("--") and option.endswith("="):
+            yield option[:-1]
 
 
 def report(error: PipelineError) -> None:

@@ -298,3 +298,30 @@ def test_a_server_killed_before_the_merge_loses_staging_and_nothing_else(code: P
     assert done.returncode == 0, done.stderr
     assert re.findall(r"(\w+) done in", done.stderr) == ALL
     assert re.search(r"inserted +100 ", done.stdout), done.stdout
+
+
+def test_a_configuration_of_the_users_own_keeps_the_exit_codes(code: Path, database: Connection) -> None:
+    insert_rows(database, *GOOD)
+    own = code / "own.cfg"
+    own.write_text("[core]\nlocal_scheduler=true\n", encoding="utf-8")
+    merge = code / "pipelines/crypto/merge.py"
+    text = merge.read_text(encoding="utf-8")
+    first = '    if one(tx, "crypto/is_new_window"'
+    assert first in text
+    merge.write_text(text.replace(first, f"    1 / 0\n{first}", 1), encoding="utf-8")
+    argv, env = command(code, "--no-top-up")
+    env["LUIGI_CONFIG_PATH"] = str(own)
+    failed = subprocess.run(argv, cwd=code, env=env, capture_output=True, text=True, check=False)
+    assert failed.returncode == 30, failed.stderr
+    assert "ZeroDivisionError" in failed.stderr
+
+
+@pytest.mark.parametrize("options", [("--source", ""), ("--source=",)])
+def test_an_empty_option_is_refused_and_loads_nothing(
+    code: Path, database: Connection, options: tuple[str, ...]
+) -> None:
+    argv, env = command(code, *options)
+    refused = subprocess.run(argv, cwd=code, env=env, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2, refused.stderr
+    assert "--source is empty" in refused.stderr
+    assert raw_rows(database) == []

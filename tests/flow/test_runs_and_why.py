@@ -176,6 +176,19 @@ def test_why_knows_that_another_run_has_overwritten_staging(database: Connection
     assert facts(command("why", "build_events_candidate", *DATE, "--no-top-up")) == [
         ["build_events_candidate", "materialization", KEY, "there", "gone, or overwritten by another run"]
     ]
+    assert "is current" in command("why", "merge_to_prod", *DATE, "--no-top-up"), "as a run finds it, too"
+
+
+def test_a_materialization_that_somebody_else_wrote_is_stale_and_no_crash(
+    database: Connection, command: Command
+) -> None:
+    insert_rows(database, *GOOD)
+    run(database)
+    for written in ("result = '[1]'", "result = 'null'", "made_from = '[1]', fingerprint = ''"):
+        database.execute(f"UPDATE ops.materializations SET {written}")
+        assert "is stale" in command("why", "merge_to_prod", *DATE, "--no-top-up")
+        run(database)
+        assert "is current" in command("why", "merge_to_prod", *DATE, "--no-top-up")
 
 
 def test_why_names_the_file_and_the_function_that_changed(database: Connection, tmp_path: Path) -> None:

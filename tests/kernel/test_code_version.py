@@ -540,6 +540,19 @@ def test_what_is_around_a_text_counts(project: Make, old: str, new: str) -> None
     assert made.version() != before
 
 
+@pytest.mark.parametrize(
+    "message",
+    ["log.info('x', g('{}'))", "raise ValueError(f'no {{g(\"{}\")}}')", "log.info(f'{{(y := g(\"{}\"))}}')"],
+)
+def test_a_call_within_a_message_counts(project: Make, message: str) -> None:
+    helpers = "import logging\nlog = logging.getLogger()\ndef g(text): return text\ndef used(): {}\n"
+    tasks = f"{STAGE}from pkg.flow.helpers import used\nclass A(Stage):\n    def work(self, tx): return used()\n"
+    made = project(tasks, helpers=helpers.format(message.format("a")))
+    before = made.version()
+    made.write({"pkg/flow/helpers.py": helpers.format(message.format("b"))})
+    assert made.version() != before
+
+
 def test_reordering_functions_changes_nothing(project: Make) -> None:
     one, two = "def one():\n    return two()\n", "def two():\n    return 2\n"
     tasks = f"{STAGE}from pkg.flow.helpers import one\nclass A(Stage):\n    def work(self, tx): return one()\n"
@@ -568,8 +581,7 @@ SQL = {
     "comprehension": ("[query(name) for name in ('flow/read_a', 'flow/read_b')]", READS_BOTH),
     "constant": ("query(NAME)", {"sql/flow/upsert.sql"}),
     "constants": ("[query(name) for name in NAMES]", READS_BOTH),
-    "by key": ("query(BY_KEY[tx])", READS_BOTH),
-    "attribute": ("query(self.statement)", {"sql/flow/upsert.sql"}),
+    "by key": ("query({'a': 'flow/read_a', 'b': 'flow/read_b'}[tx])", READS_BOTH),
     "helper": ("helper(tx, 'flow/upsert')", {"sql/flow/upsert.sql"}),
     "helper, f-string": ("helper(tx, f'flow/read_{tx}')", READS_BOTH),
     "helper of a helper": ("outer('flow/upsert')", {"sql/flow/upsert.sql"}),
@@ -585,7 +597,8 @@ TASKS = (
     + """
 from pkg.services import one
 NAME: str = 'flow/upsert'
-NAMES = ['flow/read_a', 'flow/read_b']
+NAMES = ('flow/read_a', 'flow/read_b')
+LISTED = ['flow/read_a']
 BY_KEY = {{1: 'flow/read_a', 2: 'flow/read_b'}}
 def helper(tx, name): return query(name)
 def outer(what): return helper(1, name=what)
@@ -610,6 +623,10 @@ UNBOUNDED = {
     "query(tx)": "tx",
     "query(f'{tx}')": "f'{tx}'",
     "query(tx.name)": "tx.name",
+    "query(self.statement)": "self.statement",
+    "query(BY_KEY[tx])": "BY_KEY[tx]",
+    "[query(name) for name in LISTED]": "name",
+    "names = ['flow/read_a']; names.append(tx)\n        for name in names: query(name)": "name",
     "helper(tx, tx.name)": "tx.name",
     "outer(tx.name)": "tx.name",
     "map(query, NAMES)": "query",
