@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from pipelines.core.errors import PipelineError
 from pipelines.services import console, luigi_command
-from pipelines.services.settings import settings
 
 if TYPE_CHECKING:
     from pipelines.services.warehouse import Connection
@@ -20,15 +19,23 @@ class Services:
     """The environment of every run of this project, on a laptop and in production: settings tell them apart."""
 
     def today(self) -> date:
+        from pipelines.services.settings import settings
+
         return settings().today()
 
     def day_of(self, moment: datetime) -> date:
+        from pipelines.services.settings import settings
+
         return moment.astimezone(settings().zone).date()
 
     def lock_wait_seconds(self) -> float:
+        from pipelines.services.settings import settings
+
         return settings().lock_wait_seconds
 
     def history_days(self) -> int:
+        from pipelines.services.settings import settings
+
         return settings().run_history_days
 
     def project_version(self) -> str:
@@ -52,6 +59,8 @@ class Services:
         return warehouse.errors_explained(what)
 
     def code_cache(self) -> Path:
+        from pipelines.services.settings import settings
+
         return settings().home / "code_versions.json"
 
     def note(self, text: str) -> None:

@@ -14,7 +14,7 @@ def version() -> str:
     if given := os.environ.get("PROJECT_VERSION"):
         return given
     if (ROOT / ".git").exists():
-        ask = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--tags"]
+        ask = ["git", "--no-optional-locks", "-C", str(ROOT), "describe", "--always", "--dirty", "--tags"]
         try:
             return subprocess.run(ask, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
         except (OSError, subprocess.SubprocessError):
