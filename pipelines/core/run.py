@@ -44,7 +44,8 @@ class Environment(Protocol):
     def history_days(self) -> int:
         """How long runs stay in the ledger."""
 
-    def project_version(self) -> str: ...
+    def project_version(self) -> Callable[[], str]:
+        """Starts to ask which version of the project runs; the function waits for the answer."""
 
     def connect(self, session_name: str) -> Connection:
         """A connection that may write, to a database whose migrations are applied."""
@@ -178,6 +179,7 @@ class Run:
         session = self._session
         if session.main is not None and not session.main.closed:
             return
+        version = self.environment.project_version()
         session.main = main = self.environment.connect(ledger.session_name(self.id))
         session.locked = False
         if session.reader is not None:
@@ -188,7 +190,7 @@ class Run:
                 self._resume(main)
             ledger.open_run(
                 main, self.id, self.flow, self.root_task, self.parameters, self.run_date, self.engine,
-                self.environment.project_version(),
+                version(),
             )  # fmt: skip
             ledger.mark_lost(main, self.flow, self.id)
             ledger.prune(main, datetime.now(UTC) - timedelta(days=self.environment.history_days()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from pathlib import Path
@@ -38,7 +38,7 @@ class Services:
 
         return settings().run_history_days
 
-    def project_version(self) -> str:
+    def project_version(self) -> Callable[[], str]:
         from pipelines.services import project
 
         return project.version()

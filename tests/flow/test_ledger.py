@@ -152,7 +152,7 @@ def test_a_run_and_its_rerun(database: Connection) -> None:
         "host": socket.gethostname(), "process_id": first.pid,
     }  # fmt: skip
     assert (run["dag_id"], run["dag_run_id"]) == (None, None)
-    assert run["project_version"] == project.version()
+    assert run["project_version"] == project.version()()
     assert run["parameters"] == {
         "date": "2023-02-01", "window_days": "5", "on_invalid": "halt", "no_top_up": "True",
         "allow_mass_deactivation": "False",

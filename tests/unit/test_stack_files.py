@@ -67,7 +67,7 @@ def test_stack_up_builds_the_image_with_the_version_of_the_checkout(tmp_path: Pa
     engine.chmod(0o755)
     given = {"PATH": f"{engine.parent}:{os.environ['PATH']}", "DATA_DIR": str(tmp_path)}
     assert script("stack-up", file, **given, PROJECT_VERSION="").returncode == 1
-    assert passed.read_text() == project.version()
+    assert passed.read_text() == project.version()()
     script("stack-up", file, **given, PROJECT_VERSION="1.2.3")
     assert passed.read_text() == "1.2.3"
 
