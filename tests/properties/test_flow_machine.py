@@ -390,6 +390,7 @@ class FlowMachine(RuleBasedStateMachine):
 def test_flow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Random lives; ``KPI_EXAMPLES`` asks for more of them."""
     monkeypatch.setenv("MAX_REJECT_SHARE", "0.9")
+    monkeypatch.setenv("LOCK_WAIT_SECONDS", "300")  # two at once wait for each other, on a busy machine too
     monkeypatch.setenv("CRYPTO_SITES", "ARGENTINA,BRASIL")
     expectations.loaded()
     run_state_machine_as_test(
