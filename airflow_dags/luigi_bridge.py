@@ -206,17 +206,12 @@ class StageOperator(BaseOperator):
             root.within(run).check()
             stages = root.stages()
             yield run, stages, next(each for each in stages if each.stage == self.task_id)
-        except PipelineError as error:
-            if error.is_retryable and context["ti"].try_number <= context["ti"].max_tries:
-                raise
-            if run:
-                run.finish(error.outcome, error, error.exit_code)
-            if error.is_retryable:
-                raise
-            raise AirflowFailException(str(error)) from None
         except BaseException as error:  # Airflow's timeout is no Exception
-            if run and context["ti"].try_number > context["ti"].max_tries:
-                run.finish("failed", error, PipelineError.exit_code)
+            is_refused = isinstance(error, PipelineError) and not error.is_retryable
+            if run and (is_refused or context["ti"].try_number > context["ti"].max_tries):
+                run.fail(error)
+            if is_refused:
+                raise AirflowFailException(str(error)) from None
             raise
         finally:
             if run:

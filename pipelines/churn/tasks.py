@@ -283,6 +283,15 @@ class Branch(ChurnStage[Conclusion]):
         decided = self.sibling(DecidePromotion).materialization()
         return decided is not None and decided.result.promote is self.promotes
 
+    def conclude(self) -> Conclusion:
+        """Writes the results of the training to ``last_training.json``."""
+        from pipelines.churn.lifecycle import conclude
+
+        return conclude(
+            self.store(), self.clean().sources, self.result_of(FeatureEngineering), self.result_of(TrainSparkModel),
+            self.result_of(EvaluateCandidate), self.result_of(DecidePromotion),
+        )  # fmt: skip
+
 
 class PromoteModel(Branch):
     """The candidate is production; the version before it is one command away."""
@@ -292,14 +301,10 @@ class PromoteModel(Branch):
     promotes = True
 
     def work(self, run: Run, tx: Connection) -> Conclusion:  # noqa: ARG002
-        from pipelines.churn.lifecycle import conclude, promote
+        from pipelines.churn.lifecycle import promote
 
-        evaluation = self.result_of(EvaluateCandidate)
-        promote(evaluation)
-        return conclude(
-            self.store(), self.clean().sources, self.result_of(FeatureEngineering), self.result_of(TrainSparkModel),
-            evaluation, self.result_of(DecidePromotion),
-        )  # fmt: skip
+        promote(self.result_of(EvaluateCandidate))
+        return self.conclude()
 
 
 class SkipPromotion(Branch):
@@ -309,12 +314,7 @@ class SkipPromotion(Branch):
     promotes = False
 
     def work(self, run: Run, tx: Connection) -> Conclusion:  # noqa: ARG002
-        from pipelines.churn.lifecycle import conclude
-
-        return conclude(
-            self.store(), self.clean().sources, self.result_of(FeatureEngineering), self.result_of(TrainSparkModel),
-            self.result_of(EvaluateCandidate), self.result_of(DecidePromotion),
-        )  # fmt: skip
+        return self.conclude()
 
 
 class NotifyTraining(ChurnStage[Notified]):
@@ -440,7 +440,7 @@ class WeeklyStage(WeeklyTask, ChurnStage[W]):
             return None
         return left.result
 
-    def week_by_week(self, run: Run, tx: Connection, build: Callable[[WeeklyStage[W]], W]) -> list[W]:
+    def week_by_week(self, tx: Connection, build: Callable[[WeeklyStage[W]], W]) -> list[W]:
         """The results of the weeks, oldest first; those that are not current are built, and materialized each.
 
         Raises:
@@ -459,8 +459,7 @@ class WeeklyStage(WeeklyTask, ChurnStage[W]):
                     result = build(week)
                 except NoCohort:
                     continue
-                fingerprint, seconds = week.fingerprint(), time.monotonic() - started
-                results.write(tx, week.address, run.id, fingerprint, week.made_from(), result, seconds)
+                week.materialize(tx, result, time.monotonic() - started)
             found.append(result)
         if not found:
             raise NoCohort(f"None of the {self.weeks} weeks up to {self.week()} has a customer who paid before it.")
@@ -485,7 +484,7 @@ class BuildWeeklyFeatures(WeeklyStage[WeeklyFeatures], FeatureStage[WeeklyFeatur
 
         return are_there(connection, week.snapshots)
 
-    def work(self, run: Run, tx: Connection) -> WeeklyFeatures:
+    def work(self, run: Run, tx: Connection) -> WeeklyFeatures:  # noqa: ARG002
         from pipelines.churn import weekly
 
         store, clean, version = self.store(), self.clean(), self.frame_version()
@@ -493,7 +492,7 @@ class BuildWeeklyFeatures(WeeklyStage[WeeklyFeatures], FeatureStage[WeeklyFeatur
         def build(stage: WeeklyStage[WeeklyFeatures]) -> WeeklyFeatures:
             return weekly.build(tx, store, clean, version, stage.week())
 
-        return WeeklyFeatures.sum(self.week_by_week(run, tx, build))
+        return WeeklyFeatures.sum(self.week_by_week(tx, build))
 
 
 class LogregStage(ChurnStage[R]):
@@ -582,14 +581,14 @@ class ScoreCohort(WeeklyStage[Scores]):
     def snapshots(self) -> list[date]:
         return list(self.result_of(BuildWeeklyFeatures).snapshots)
 
-    def work(self, run: Run, tx: Connection) -> Scores:
+    def work(self, run: Run, tx: Connection) -> Scores:  # noqa: ARG002
         from pipelines.churn import registry, scoring
 
         def score(stage: WeeklyStage[Scores]) -> Scores:
             version = stage.source_versions()["production"] or registry.to_score_with()
             return scoring.score_cohort(tx, stage.week(), version)
 
-        return Scores.sum(self.week_by_week(run, tx, score))
+        return Scores.sum(self.week_by_week(tx, score))
 
 
 # The watchdog -----------------------------------------------------------------------------------------------------

@@ -16,6 +16,11 @@ class PipelineError(Exception):
         return "failed" if self.is_retryable else "refused"
 
 
+def outcome_of(error: BaseException) -> str:
+    """How the ledger calls what an error ended: a foreseen one says it itself, any other has ``failed``."""
+    return error.outcome if isinstance(error, PipelineError) else "failed"
+
+
 class UsageError(PipelineError):
     """An option or a setting is wrong."""
 

@@ -121,6 +121,11 @@ def pinned_by(connection: Connection, run_id: UUID, engine: Engine) -> list[Row]
     return connection.execute(query("core/pinned_by_run"), bound).fetchall()
 
 
+def done_by(connection: Connection, run_id: UUID) -> list[Row]:
+    """What the stages of a run did so far, in order: ``stage``, ``key``, ``outcome``, ``seconds``."""
+    return connection.execute(query("core/done_by_run"), {"run_id": run_id}).fetchall()
+
+
 def stages_of(connection: Connection, run_id: UUID) -> list[Row]:
     """What the stages of a run did, in order, each beside the median seconds of its last ten."""
     return connection.execute(query("core/stages_of_run"), {"run_id": run_id}).fetchall()

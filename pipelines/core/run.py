@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
 
 from pipelines.core import code_version, ledger
-from pipelines.core.errors import AlreadyRunning, PipelineError
+from pipelines.core.errors import AlreadyRunning, Interrupted, PipelineError, outcome_of
 from pipelines.core.ledger import Engine
 from pipelines.core.statements import ROOT, query
 
@@ -249,6 +249,12 @@ class Run:
             self._record(lambda connection: ledger.finish_run(connection, self.id, outcome, text, exit_code))
         self.has_ended = True
         self.close()
+
+    def fail(self, error: BaseException) -> None:
+        """Notes that an error ended the run, with the outcome and the exit code of its kind."""
+        known = Interrupted("Interrupted: Ctrl-C.") if isinstance(error, KeyboardInterrupt) else error
+        exit_code = known.exit_code if isinstance(known, PipelineError) else PipelineError.exit_code
+        self.finish(outcome_of(error), known, exit_code)
 
     def close(self) -> None:
         """Closes this process's connections, and with them frees the lock; the run may go on in another process."""

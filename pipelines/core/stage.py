@@ -13,14 +13,14 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, get_args
 
 import luigi
 
 from pipelines.core import results
-from pipelines.core.errors import Interrupted, PipelineError, Refusal, StaleUpstream
+from pipelines.core.errors import PipelineError, Refusal, StaleUpstream, outcome_of
 from pipelines.core.parameters import DateParameter
 from pipelines.core.results import Address, Materialization
 from pipelines.core.run import Environment, Run, Versions
@@ -236,7 +236,10 @@ class Stage(FlowTask, Generic[R]):
 
     def fingerprint(self) -> str:
         """The fingerprint that the materialization has if the stage ran on what is there now."""
-        return self.flow_run.once(("fingerprint", id(self)), lambda: digest([self.stage, self.key, self.made_from()]))
+        return self.flow_run.once(("fingerprint", id(self)), lambda: self._fingerprint_of(self.made_from()))
+
+    def _fingerprint_of(self, made_from: Mapping[str, Any]) -> str:
+        return digest([self.stage, self.key, made_from])
 
     def has_current_fingerprints(self) -> bool:
         """Whether this stage and all before it were made from what is there now."""
@@ -317,7 +320,7 @@ class Stage(FlowTask, Generic[R]):
                 show(results.encode(outcome))
         except BaseException as error:
             run.note_failure(
-                self.stage, self.key, error.outcome if isinstance(error, PipelineError) else "failed",
+                self.stage, self.key, outcome_of(error),
                 seconds=time.monotonic() - started, error=str(error) or type(error).__name__,
                 source_versions=run.pins.get(self._pin) if refusal else None,
             )  # fmt: skip
@@ -336,14 +339,20 @@ class Stage(FlowTask, Generic[R]):
         if isinstance(outcome, Refusal):
             results.forget(tx, self.address)  # of an earlier attempt under another policy, say
             return outcome
-        made_from, seconds = self.made_from(), time.monotonic() - started
-        fingerprint = digest([self.stage, self.key, made_from])
-        results.write(tx, self.address, run.id, fingerprint, made_from, outcome, seconds)
+        seconds = time.monotonic() - started
+        fingerprint = self.materialize(tx, outcome, seconds)
         run.note_stage(
             self.stage, self.key, "ran", seconds=seconds, fingerprint=fingerprint, result=results.encode(outcome),
             source_versions=run.pins[self._pin],
         )  # fmt: skip
         return outcome
+
+    def materialize(self, tx: Connection, result: R, seconds: float) -> str:
+        """Writes the materialization of a result; returns its fingerprint."""
+        made_from = self.made_from()
+        fingerprint = self._fingerprint_of(made_from)
+        results.write(tx, self.address, self.flow_run.id, fingerprint, made_from, result, seconds)
+        return fingerprint
 
     def execute_within(self, tx: Connection) -> None:
         """Does it as a part of another stage, in its transaction; nothing where it is current."""
@@ -470,7 +479,7 @@ def ledger_of(run: Run) -> list[dict[str, Any]]:
     from pipelines.core import ledger
 
     connection = run.reader()
-    return [] if connection is None else ledger.stages_of(connection, run.id)
+    return [] if connection is None else ledger.done_by(connection, run.id)
 
 
 def seconds_by_stage(run: Run) -> dict[tuple[str, str], float]:
@@ -483,14 +492,8 @@ def ending_failed(run: Run) -> Iterator[None]:
     """Notes in the ledger that an error ended the run, and frees its lock."""
     try:
         yield
-    except PipelineError as error:
-        run.finish(error.outcome, error, error.exit_code)
-        raise
-    except KeyboardInterrupt:
-        run.finish("failed", Interrupted("Interrupted: Ctrl-C."), Interrupted.exit_code)
-        raise
     except BaseException as error:
-        run.finish("failed", error, PipelineError.exit_code)
+        run.fail(error)
         raise
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -288,11 +289,11 @@ class CryptoMerge(CryptoTask, Goal):
 
     last: ClassVar[type[Stage[Any]]] = MergeToProd
 
-    def summary(self) -> Summary:
-        """The results of its stages."""
+    def summary(self, seconds: Mapping[tuple[str, str], float]) -> Summary:
+        """The results of its stages; ``seconds`` of those that worked, by stage and key."""
         from pipelines.crypto.report import Summary
 
-        seconds, merged = seconds_by_stage(self.flow_run), self.sibling(MergeToProd)
+        merged = self.sibling(MergeToProd)
         history = self.sibling(RawHistory).materialization() if self.source or not self.no_top_up else None
         left = merged.materialization()
         assert left is not None, merged
@@ -310,7 +311,7 @@ class CryptoMerge(CryptoTask, Goal):
     def report(self) -> None:
         from pipelines.crypto.report import show_run
 
-        show_run(self.summary())
+        show_run(self.summary(seconds_by_stage(self.flow_run)))
 
 
 class CryptoPipeline(CryptoMerge):
@@ -350,4 +351,6 @@ class CryptoBackfill(CryptoTask, Root):
     def report(self) -> None:
         from pipelines.crypto.report import show_backfill
 
-        show_backfill(self.flow_run.connection, [(month.date, month.summary()) for month in self.roots()], self.date)
+        seconds = seconds_by_stage(self.flow_run)
+        months = [(month.date, month.summary(seconds)) for month in self.roots()]
+        show_backfill(self.flow_run.connection, months, self.date)
