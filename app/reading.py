@@ -54,7 +54,7 @@ def versions(model: str) -> list[Version]:
     """All versions of a model, newest first."""
     if not tracking.is_there():
         return []
-    with tracking.plainly():
+    with tracking.errors_explained():
         return registry.versions(model)
 
 
@@ -68,7 +68,7 @@ def artifact(run_id: str, path: str) -> bytes | None:
 
 @st.cache_data(max_entries=40, show_spinner=False)
 def _artifact(run_id: str, path: str) -> bytes | None:
-    with tracking.plainly():
+    with tracking.errors_explained():
         return registry.logged_file(run_id, path)
 
 

@@ -317,7 +317,7 @@ def models(options: argparse.Namespace) -> None:
     if options.model not in registry.MODELS:  # before a run of that name
         raise UsageError(f"{options.model!r} is no model of ours: choose {' or '.join(registry.MODELS)}.")
     typed_for = tracking.version_of(options.model, registry.PRODUCTION)  # a training that is at work may replace it
-    with churn_run("models rollback", model=options.model), tracking.plainly():
+    with churn_run("models rollback", model=options.model), tracking.errors_explained():
         production, previous = registry.rollback(options.model, typed_for)
     report.show_rollback(options.model, production, previous)
 

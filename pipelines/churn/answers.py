@@ -116,7 +116,7 @@ def of_version(model: str, version: str) -> Answers:
     Raises:
         PipelineError: MLflow is away, the version is damaged, or looks at features that are declared no more.
     """
-    with tracking.plainly():
+    with tracking.errors_explained():
         loaded = _loaded(model, version)
         run_id = tracking.client().get_model_version(model, version).run_id or ""
         background = registry.logged_file(run_id, f"{explain.FOLDER}/{explain.BACKGROUND}")

@@ -80,7 +80,7 @@ def _clean_payments(
     source = sources.PAYMENTS
     names, delimiter = sources.header(path)
     columns = sources.columns_of(source, names, path.name)
-    with sources.plainly(path), store.writing(f"{folder}/payments.parquet") as target:
+    with sources.errors_explained(path), store.writing(f"{folder}/payments.parquet") as target:
         raw = sources.written(connection, path, names, delimiter)
         connection.execute("SET preserve_insertion_order = false")
         sources.typed(raw, source, columns).create_view(source.table)
@@ -103,7 +103,7 @@ def _load(connection: duckdb.DuckDBPyConnection, source: Source, path: Path, max
     """A user file in DuckDB, ``line`` telling the order of its rows."""
     names, delimiter = sources.header(path)
     columns = sources.columns_of(source, names, path.name)
-    with sources.plainly(path):
+    with sources.errors_explained(path):
         raw = sources.written(connection, path, names, delimiter)
         sources.typed(raw, source, columns).create(f"{source.table}_as_read")  # in the order of the file
         connection.table(f"{source.table}_as_read").select("rowid AS line, *").create_view(source.table)

@@ -98,7 +98,7 @@ def train(
 
     A training that was killed after its run had ended in MLflow is not done twice.
     """
-    with tracking.plainly():
+    with tracking.errors_explained():
         experiment = tracking.experiment(EXPERIMENTS[CHURN_MODEL])
         run_id = registry.finished_run(experiment, fingerprint)
         if run_id is None:
@@ -153,7 +153,7 @@ def _train_and_log(
 def let_train_again(run_id: str) -> None:
     """Marks the run of a training as recorded, so that the next training does not take it for one that was killed."""
     if tracking.run_is_there(run_id):
-        with tracking.plainly():
+        with tracking.errors_explained():
             registry.note_recorded(run_id)
 
 
@@ -231,7 +231,7 @@ def _run(experiment: str, name: str, fingerprint: str, hashes: Mapping[str, str]
 
 def evaluate(store: Place, dataset: Dataset, trained: TrainedModel) -> Evaluation:
     """Evaluates candidate and production on the candidate's holdout."""
-    with tracking.plainly():
+    with tracking.errors_explained():
         registry.note_recorded(trained.run_id)
         current = tracking.version_of(CHURN_MODEL, PRODUCTION)
         data = features.read(store, dataset.dataset)
@@ -262,7 +262,7 @@ def _against_production(
 def decide(model: str, evaluation: Evaluation, min_delta: float) -> Decision:
     """Decides whether the candidate is promoted; the decision is a tag of the version, too."""
     decision = registry.decide(evaluation.candidate_auc, evaluation.production_auc, evaluation.incomparable, min_delta)
-    with tracking.plainly():
+    with tracking.errors_explained():
         registry.note_decision(model, evaluation.candidate_version, decision.promote, decision.reason)
     return decision
 
@@ -273,7 +273,7 @@ def promote(evaluation: Evaluation) -> None:
     Raises:
         PipelineError: another version has become production since the evaluation.
     """
-    with tracking.plainly():
+    with tracking.errors_explained():
         registry.promote(CHURN_MODEL, evaluation.candidate_version, evaluation.production_version)
 
 
@@ -321,7 +321,7 @@ def train_logreg(tx: Connection, snapshots: Sequence[date], weeks: int, fingerpr
     labelled = sorted(days.unique())[-weeks:]
     rows = rows[days.isin(labelled)]
     seen, holdout = rows[~rows["holdout"]], rows[rows["holdout"]]
-    with tracking.plainly():
+    with tracking.errors_explained():
         experiment = tracking.experiment(EXPERIMENTS[CHURN_LOGREG])
         run_id = registry.finished_run(experiment, fingerprint)
         if run_id is None:
@@ -367,7 +367,7 @@ def train_logreg(tx: Connection, snapshots: Sequence[date], weeks: int, fingerpr
 def promote_logreg(trained: TrainedLogreg, min_delta: float) -> Decision:
     """Decides by the same rule as churn-model, and promotes where it says so."""
     decision = decide(CHURN_LOGREG, trained.evaluation, min_delta)
-    with tracking.plainly():
+    with tracking.errors_explained():
         registry.note_recorded(trained.run_id)
         if decision.promote:
             registry.promote(CHURN_LOGREG, trained.version, trained.evaluation.production_version)

@@ -252,7 +252,7 @@ def show_status(connection: Connection) -> None:
 def show_models() -> None:
     """Shows the versions of both models with their metrics, and which ones are production."""
     names = ("roc_auc", "brier", "precision_top_decile", "recent_drift_share")
-    with tracking.plainly():
+    with tracking.errors_explained():
         found = [version for model in registry.MODELS for version in registry.versions(model)]
     shown = [
         (each.model, each.version, ", ".join(each.aliases),

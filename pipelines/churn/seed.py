@@ -71,7 +71,7 @@ def _types(path: Path, names: list[str], delimiter: str) -> list[str]:
     """What DuckDB takes each column for, having read all of it."""
     import duckdb
 
-    with tempfile.TemporaryDirectory(prefix="kpi-delivery-") as scratch, sources.plainly(path):
+    with tempfile.TemporaryDirectory(prefix="kpi-delivery-") as scratch, sources.errors_explained(path):
         connection = sources.connect(Path(scratch))
         len(sources.written(connection, path, names, delimiter))  # whole, or refused with its line
         try:

@@ -330,7 +330,7 @@ def _line_of(path: Path, row: int, delimiter: str) -> int:
 
 
 @contextmanager
-def plainly(path: Path) -> Iterator[None]:
+def errors_explained(path: Path) -> Iterator[None]:
     """Tell in plain words what is wrong with a file that DuckDB cannot take.
 
     Raises:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef  # a definition, not a lambda
-Chain = tuple[str, ...]  # the dotted name features.frame as ("features", "frame"); "*" stands for any attribute
+Chain = tuple[str, ...]  # the dotted name features.frame as ("features", "frame"); "*" means any attribute
 
 LOGGERS = frozenset({"log", "logger", "logging"})
 LOG_METHODS = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "fatal", "log"})

@@ -49,7 +49,7 @@ class Place:
                 facts = Path(self.at(name)).stat()
                 return f"{facts.st_ino} {facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns}"
             return None
-        with _plainly(self.at(name)):
+        with _errors_explained(self.at(name)):
             info = s3().get_file_info(self._key(name))
         return f"{info.size} {info.mtime_ns}" if info.is_file else None
 
@@ -58,7 +58,7 @@ class Place:
         if not self.on_s3:
             path = Path(self.at(name))
             return path.stat().st_size if path.exists() else 0
-        with _plainly(self.at(name)):
+        with _errors_explained(self.at(name)):
             return s3().get_file_info(self._key(name)).size or 0
 
     def names(self) -> list[str]:
@@ -68,7 +68,7 @@ class Place:
             return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
         from pyarrow import fs
 
-        with _plainly(self.url):
+        with _errors_explained(self.url):
             found = s3().get_file_info(fs.FileSelector(self._key(""), allow_not_found=True))
         return sorted(info.base_name for info in found)
 
@@ -100,7 +100,11 @@ class Place:
             raise MissingInput(f"{self.at(name)}: there is no such object.")
         with tempfile.TemporaryDirectory(prefix="kpi-delivery-") as scratch:
             path = Path(scratch) / Path(name).name
-            with _plainly(self.at(name)), s3().open_input_stream(self._key(name)) as source, path.open("wb") as copy:
+            with (
+                _errors_explained(self.at(name)),
+                s3().open_input_stream(self._key(name)) as source,
+                path.open("wb") as copy,
+            ):
                 shutil.copyfileobj(source, copy, 1 << 22)
             yield path
 
@@ -120,7 +124,7 @@ class Place:
                 path = Path(scratch) / Path(name).name
                 yield path
                 with (
-                    _plainly(self.at(name)),
+                    _errors_explained(self.at(name)),
                     path.open("rb") as source,
                     s3().open_output_stream(self._key(name), metadata=_kind(name)) as copy,
                 ):
@@ -231,7 +235,7 @@ def s3() -> fs.S3FileSystem:
 
 
 @contextmanager
-def _plainly(url: str) -> Iterator[None]:
+def _errors_explained(url: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -39,7 +39,7 @@ def uri() -> str:
 
 
 def is_there() -> bool:
-    """Whether there is a store to look into: who only looks makes none."""
+    """Whether there is a store; creates none."""
     return settings().mlflow_tracking_uri is not None or _own_path().exists()
 
 
@@ -145,12 +145,12 @@ def _asked(statement: str, values: tuple[str, ...], endpoint: str, query: dict[s
         path = Path(where.removeprefix("sqlite:///"))
         if not path.exists():
             return None
-        with plainly(), closing(sqlite3.connect(path, timeout=TIMEOUT)) as store:
+        with errors_explained(), closing(sqlite3.connect(path, timeout=TIMEOUT)) as store:
             row = store.execute(statement, values).fetchone()
         return row and row[0]
     if where.startswith(("http://", "https://")) and "@" not in where and "MLFLOW_TRACKING_TOKEN" not in os.environ:
         ask = f"{where.rstrip('/')}/api/2.0/mlflow/{endpoint}?{urllib.parse.urlencode(query)}"
-        with plainly():
+        with errors_explained():
             try:
                 with urllib.request.urlopen(ask, timeout=TIMEOUT) as answer:
                     return json.load(answer)
@@ -167,7 +167,7 @@ MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # what MLflow 
 def _or_none(question: Any) -> Any:
     from mlflow.exceptions import MlflowException
 
-    with plainly():
+    with errors_explained():
         try:
             return question()
         except MlflowException as error:
@@ -177,7 +177,7 @@ def _or_none(question: Any) -> Any:
 
 
 @contextmanager
-def plainly() -> Iterator[None]:
+def errors_explained() -> Iterator[None]:
     """Tell in plain words that MLflow failed."""
     try:
         yield

@@ -82,7 +82,7 @@ def _options(where: str) -> str:
 
 
 def is_made() -> bool:
-    """Whether there is a database to look at: asking makes none."""
+    """Whether there is a database; creates none."""
     return settings().postgres_dsn is not None or embedded.is_made()
 
 
@@ -120,7 +120,7 @@ def reader(session_name: str = "") -> Connection | None:
 
 @contextmanager
 def reading() -> Iterator[Connection]:
-    """A connection that cannot write, for who only looks; it makes no database and no table.
+    """A connection that cannot write, for read-only callers; creates no database and no table.
 
     Raises:
         MissingInput: nothing has run yet.

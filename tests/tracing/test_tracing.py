@@ -86,7 +86,7 @@ def test_everything_that_is_left_out_has_a_reason_to_be(recorder: Recorder, code
         (MergeToProd.entry(), "sql", "crypto/is_new_window"),  # by a function of a service
         (ValidateRaw.entry(), "function", "Rule._is"),  # inherited
         (RawHistory.entry(), "function", "_parquet_lines"),  # a generator
-        (CleanRawSources.entry(), "function", "plainly"),  # a context manager
+        (CleanRawSources.entry(), "function", "errors_explained"),  # a context manager
         (CleanRawSources.entry(), "sql", "churn/no_evaluate"),
         (TrainSparkModel.entry(), "function", "compare"),  # in a thread
         (TrainSparkModel.entry(), "function", "fit.<locals>.<lambda>"),  # in threads

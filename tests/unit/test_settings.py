@@ -136,7 +136,7 @@ def test_what_a_library_says_of_mlflow_is_told_without_the_password(monkeypatch)
 
     where = f"postgresql://me:{SECRET}@db.internal:5432/kpi"
     set_settings(monkeypatch, MLFLOW_TRACKING_URI=where)
-    with pytest.raises(tracking.TrackingUnreachable, match=r"db\.internal") as refusal, tracking.plainly():
+    with pytest.raises(tracking.TrackingUnreachable, match=r"db\.internal") as refusal, tracking.errors_explained():
         raise OperationalError(f"cannot connect to {where}: no route to host", None, OSError())
     assert SECRET not in str(refusal.value)
 

@@ -79,7 +79,7 @@ def missing(connection: Connection) -> list[str]:
 
 
 def require_current(connection: Connection) -> None:
-    """Refuses a database whose schema is not that of the code; one read. For those who only read.
+    """Refuses a database whose schema is not that of the code; one read. For read-only callers.
 
     Raises:
         SchemaMismatch: the database is newer than the code, or older.
