@@ -314,8 +314,7 @@ def models(options: argparse.Namespace) -> None:
     if not options.models_command:
         report.show_models()
         return
-    if options.model not in registry.MODELS:  # before a run of that name
-        raise UsageError(f"{options.model!r} is no model of ours: choose {' or '.join(registry.MODELS)}.")
+    registry.require_known(options.model)  # before a run of that name
     typed_for = tracking.version_of(options.model, registry.PRODUCTION)  # a training that is at work may replace it
     with churn_run("models rollback", model=options.model), tracking.errors_explained():
         production, previous = registry.rollback(options.model, typed_for)

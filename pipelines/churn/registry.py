@@ -157,6 +157,15 @@ def note_decision(model: str, version: str, promote: bool, reason: str) -> None:
     client.set_model_version_tag(model, version, REASON, reason)
 
 
+def require_known(model: str) -> None:
+    """
+    Raises:
+        UsageError: there is no such model.
+    """
+    if model not in MODELS:
+        raise UsageError(f"{model} is no model of ours: choose {' or '.join(MODELS)}.")
+
+
 def rollback(model: str, production: str | None) -> tuple[str, str]:
     """Make the previous version production again, and production the previous.
 
@@ -171,8 +180,7 @@ def rollback(model: str, production: str | None) -> tuple[str, str]:
         MissingInput: it has no previous version.
         PipelineError: another version has become production since.
     """
-    if model not in MODELS:
-        raise UsageError(f"{model} is no model of ours: choose {' or '.join(MODELS)}.")
+    require_known(model)
     current, previous = tracking.version_of(model, PRODUCTION), tracking.version_of(model, PREVIOUS)
     if current is None or previous is None or previous == current:
         raise MissingInput(f"{model}: there is no previous version to go back to.")
