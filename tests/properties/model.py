@@ -141,11 +141,17 @@ class Model:
         return stage == MERGE or self.left[stage, options.key].snapshot == self.snapshots
 
     def run(self, options: Options, world: World) -> Iterator[tuple[str, str]]:
-        """Each stage that a run does not skip, and how it ends; the model has changed when it is given."""
+        """Each stage that a run does not skip, and how it ends; the model has changed when it is given.
+
+        A stage may turn out to be current when its turn comes: one before it, which had been refused under another
+        policy or overwritten, was done again as it had been.
+        """
         current = [stage for stage in STAGES if self.is_current(stage, options, world)]
         judged = self.judged(world.raw, options.run_date, options.window_days, world.today)
         bad = self.verdicts(judged, world.today, world.sites, world.types)
         for stage in STAGES[STAGES.index(current[-1]) + 1 :] if current else STAGES:
+            if self.is_current(stage, options, world):
+                continue
             if stage == BUILD:
                 self.snapshots += 1
             if stage == VALIDATE_RAW:
