@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from scripts import browser
 from scripts.browser import Server
@@ -21,6 +21,7 @@ from tests.helpers import COLUMNS, HISTORY
 
 expect.set_options(timeout=30_000)
 
+NETWORK_CHANGED = "net::ERR_NETWORK_CHANGED"  # the machine got or lost an interface, of a container that starts, say
 OURS = re.compile(r"(http|ws)://127\.0\.0\.1:|data:|blob:|about:")
 DAY = "2023-02-01"
 ROWS = f"""
@@ -29,6 +30,11 @@ SELECT 'BRASIL', 200000 + number, '1/2/2023', 'ETH', 1200, 1.3 FROM generate_ser
 UNION ALL VALUES ('=1+1', 1, '1/2/2023', 'ETH', 1200, 1.3), ('CHILE', 2, '31/1/2023', 'BTC', 1200, 1.3),
                  ('MEXICO', 3, '1/2/2023', 'BTC', -3, 1.3)
 """
+
+
+def is_of_the_page(said: ConsoleMessage) -> bool:
+    """Whether the page itself has written an error to the console."""
+    return said.type == "error" and NETWORK_CHANGED not in said.text
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +128,7 @@ def visit(chromium: Browser, desk: BrowserContext) -> Iterator[Visit]:
         page = chromium.new_page(**options) if options else desk.new_page()
         pages.append(page)
         page.set_default_timeout(30_000)
-        page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+        page.on("console", lambda said: errors.append(said.text) if is_of_the_page(said) else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("request", lambda request: asked.add(request.url))
         page.on("websocket", lambda socket: asked.add(socket.url))
