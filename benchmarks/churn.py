@@ -168,7 +168,7 @@ def show(title: str, columns: list[str], rows: list[list[str]]) -> None:
     Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
 
 
-def errors_explained(seconds: float) -> str:
+def duration(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds >= 0.1 else f"{1000 * seconds:.2f} ms"
 
 
@@ -188,9 +188,9 @@ def show_piece(piece: str, runs: Runs) -> None:
         if of != piece:
             continue
         ours = ours_beside(who, piece, users, runs)
-        row = [f"{users:,}", who, str(len(found)), errors_explained(middle(found))]
+        row = [f"{users:,}", who, str(len(found)), duration(middle(found))]
         if piece == "features":
-            row += [errors_explained(middle(found, "processor")), f"{middle(found, 'megabytes'):,.0f} MB"]
+            row += [duration(middle(found, "processor")), f"{middle(found, 'megabytes'):,.0f} MB"]
         rows.append([*row, f"{middle(ours) / middle(found):.2f} x" if ours else ""])
     used = ["processor", "peak memory"] if piece == "features" else []
     if rows:
