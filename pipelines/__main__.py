@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from pipelines.core.errors import Interrupted, MissingInput, PipelineError, UsageError, WarehouseUnreachable
+from pipelines.core.parameters import whole_number
 from pipelines.services import console
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ def _day(text: str) -> date:
 
 
 def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
+    if not (number := whole_number(text)):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
+    return number
 
 
 def parser() -> argparse.ArgumentParser:

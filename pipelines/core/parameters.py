@@ -10,6 +10,11 @@ import luigi
 from pipelines.core.errors import UsageError
 
 
+def whole_number(text: str) -> int | None:
+    """The number that a text of up to nine digits is, 0 included; None for any other text."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
 class DateParameter(luigi.DateParameter):
     """YYYY-MM-DD; today in the project's zone when it is not given."""
 
@@ -31,9 +36,10 @@ class WholeNumber(luigi.IntParameter):
         self.option, self.most = option, most
 
     def parse(self, value: str) -> int:
-        if not (value.isascii() and value.isdigit() and 1 <= int(value) <= self.most):
+        number = whole_number(value)
+        if number is None or not 1 <= number <= self.most:
             raise UsageError(f"{self.option} {value!r}: write a whole number from 1 to {self.most}.")
-        return int(value)
+        return number
 
 
 class OneOf(luigi.Parameter[str]):

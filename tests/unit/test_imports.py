@@ -50,6 +50,7 @@ def test_help_of_a_root_touches_nothing(tmp_path: Path, root: str) -> None:
         (("--date", "1/2/2023"), "--date '1/2/2023'"),
         (("--on-invalid", "ignore"), "--on-invalid 'ignore'"),
         (("--window-days", "0"), "--window-days '0'"),
+        (("--window-days", "9" * 5000), "--window-days '999"),  # Python reads no number so long
     ],
 )
 def test_a_wrong_option_is_refused_by_its_name_before_anything_starts(tmp_path: Path, arguments, said: str) -> None:
