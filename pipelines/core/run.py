@@ -194,7 +194,7 @@ class Run:
             )  # fmt: skip
             ledger.mark_lost(main, self.flow, self.id)
             ledger.prune(main, datetime.now(UTC) - timedelta(days=self.environment.history_days()))
-        if self._code:
+        if self._code and self._sources.contents:  # computed, not read from the cache
             code_version.write_cache(ROOT, sorted(self._code), self.environment.code_cache(), self._sources)
 
     def begin(self) -> None:
