@@ -141,9 +141,9 @@ class Model:
         return stage == MERGE or self.left[stage, options.key].snapshot == self.snapshots
 
     def run(self, options: Options, world: World) -> Iterator[tuple[str, str]]:
-        """Each stage that a run does not skip, and how it ends; the model has changed when it is given.
+        """Each stage that has its turn in a run, and how it ends; the model has changed when it is given.
 
-        A stage may turn out to be current when its turn comes: one before it, which had been refused under another
+        A stage is skipped that is current when its turn comes: one before it, which had been refused under another
         policy or overwritten, was done again as it had been.
         """
         current = [stage for stage in STAGES if self.is_current(stage, options, world)]
@@ -151,6 +151,7 @@ class Model:
         bad = self.verdicts(judged, world.today, world.sites, world.types)
         for stage in STAGES[STAGES.index(current[-1]) + 1 :] if current else STAGES:
             if self.is_current(stage, options, world):
+                yield stage, "skipped"
                 continue
             if stage == BUILD:
                 self.snapshots += 1
