@@ -194,8 +194,6 @@ class Run:
             )  # fmt: skip
             ledger.mark_lost(main, self.flow, self.id)
             ledger.prune(main, datetime.now(UTC) - timedelta(days=self.environment.history_days()))
-        if self._code and self._sources.contents:  # computed, not read from the cache
-            code_version.write_cache(ROOT, sorted(self._code), self.environment.code_cache(), self._sources)
 
     def begin(self) -> None:
         """Opens the run and takes the flow's lock. Replaces ``pins`` with those that processes of the run have noted in
@@ -257,11 +255,17 @@ class Run:
         self.finish(outcome_of(error), known, exit_code)
 
     def close(self) -> None:
-        """Closes this process's connections, and with them frees the lock; the run may go on in another process."""
-        session = self._sessions.pop(os.getpid(), None)
-        for connection in (session.main, session.reader) if session else ():
+        """Closes this process's connections, and with them frees the lock; the run may go on in another process.
+
+        Leaves the code versions that it computed in the cache: a first run asks for them only once it is open.
+        """
+        if (session := self._sessions.pop(os.getpid(), None)) is None:
+            return
+        for connection in (session.main, session.reader):
             if connection is not None:
                 connection.close()
+        if session.main is not None and self._code and self._sources.contents:  # some were not in the cache
+            code_version.write_cache(ROOT, sorted(self._code), self.environment.code_cache(), self._sources)
 
     # How -------------------------------------------------------------------------------------------------------------
 
